@@ -1,0 +1,154 @@
+"""Model directories: plain files, no pickle, no code; loaded by bundled name, path or hub id."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bio_xlstm.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from bio_xlstm.models.model import SequenceModel
+
+FORMAT = 1
+CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
+BUNDLED = Path(__file__).parent.parent / "bundled"
+
+# the bundled model for each kind of sequence
+DEFAULT_MODELS = {"dna": "dna-small", "protein": "protein-small", "smiles": "chem-small"}
+
+
+def bundled_names() -> list[str]:
+    """List the models that come with the library."""
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def default_model(kind: str) -> str:
+    """Name the bundled model that reads a kind of sequence."""
+    return DEFAULT_MODELS[kind]
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """Find the directory of a bundled name, a path or (with the `hub` extra) a Hugging Face hub id."""
+    name = str(name_or_path)
+    if name in bundled_names():
+        return BUNDLED / name
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.exists():
+        return _from_hub(name)
+    raise ModelError(
+        f"there is no model {name!r}: give a bundled name ({', '.join(bundled_names()) or 'none installed'}), "
+        "a model directory or a hub id (owner/name)"
+    )
+
+
+def load(
+    name_or_path: str | Path, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+) -> "SequenceModel":
+    """Load a model for inference by bundled name, model directory or hub id.
+
+    ModelError names the file that is missing, damaged or of another format.
+
+    >>> load("chem-small").kind
+    'smiles'
+    """
+    import torch
+
+    from bio_xlstm.models.model import SequenceModel
+    from bio_xlstm.tokenizers import load_tokenizer
+
+    directory = resolve(name_or_path)
+    settings = read_config(directory)
+    tokenizer = load_tokenizer(_existing(directory, TOKENIZER))
+    name = settings.pop("name", directory.resolve().name)
+    try:
+        from bio_xlstm.config import ModelConfig
+
+        config = ModelConfig.from_dict(settings)
+    except ConfigError as error:
+        raise ModelError(f"{directory / CONFIG}: {error}") from None
+    if config.vocabulary != len(tokenizer.vocabulary):
+        raise ModelError(
+            f"{directory}: {CONFIG} says {config.vocabulary} tokens, {TOKENIZER} holds {len(tokenizer.vocabulary)}"
+        )
+    with torch.device("meta"):
+        model = SequenceModel(config, tokenizer, name)
+    _load_weights(model, _existing(directory, WEIGHTS))
+    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def save(model: "SequenceModel", directory: str | Path, card: str = "") -> None:
+    """Write a model directory; an existing directory keeps its other files."""
+    from safetensors.torch import save_file
+
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    settings = {"format": FORMAT, "name": model.name, **model.config.to_dict()}
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    save_file(weights, directory / (WEIGHTS + ".part"))
+    os.replace(directory / (WEIGHTS + ".part"), directory / WEIGHTS)
+    model.tokenizer.save(directory / TOKENIZER)
+    (directory / CARD).write_text(card or f"# {model.name}\n", encoding="utf-8")
+    (directory / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read config.json without its format number; ModelError where it is not ours."""
+    path = _existing(directory, CONFIG)
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        version = settings.pop("format")
+    except (ValueError, KeyError, AttributeError):
+        raise ModelError(f"{path} is not the configuration of a bio_xlstm model") from None
+    if version != FORMAT:
+        raise ModelError(f"{path} has format {version}; this version of bio_xlstm reads format {FORMAT}")
+    return settings
+
+
+def _existing(directory: Path, name: str) -> Path:
+    """Return a file of a model directory, or say that it is missing."""
+    path = directory / name
+    if not path.is_file():
+        raise ModelError(f"{directory} is not a complete model directory: {name} is missing")
+    return path
+
+
+def _load_weights(model: "SequenceModel", path: Path) -> None:
+    """Fill a model from a safetensors file whose names and shapes must match exactly."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from None
+    expected = model.state_dict()
+    for problem, names in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
+        if names:
+            raise ModelError(f"{path} does not fit {CONFIG}: it {problem} {sorted(names)[0]} (of {len(names)})")
+    for name, weight in weights.items():
+        if weight.shape != expected[name].shape:
+            wanted, found = tuple(expected[name].shape), tuple(weight.shape)
+            raise ModelError(f"{path} does not fit {CONFIG}: {name} has shape {found} instead of {wanted}")
+    model.load_state_dict(weights, assign=True)
+
+
+def _from_hub(name: str) -> Path:
+    """Download a model from the Hugging Face hub."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ModelError(
+            f"there is no directory {name!r}; to load it from the Hugging Face hub, pip install 'bio-xlstm[hub]'"
+        ) from None
+    try:
+        files = [CONFIG, WEIGHTS, TOKENIZER, CARD]
+        return Path(snapshot_download(name, allow_patterns=files))
+    except Exception as error:  # the hub client raises many kinds, all of them about the network or the name
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise ModelError(f"cannot load {name!r} from the Hugging Face hub: {reason}") from None

@@ -1,0 +1,80 @@
+"""The memory of a causal model: a value that goes in, comes out, and can be kept in a file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bio_xlstm.errors import ModelError
+from bio_xlstm.kernels.mlstm import MlstmState
+from bio_xlstm.layers.mlstm import LayerState
+
+_FORMAT = "bio_xlstm model state 1"
+_PARTS = ("c", "n", "m", "conv")
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """Hold what a causal model remembers of N sequences; its size does not depend on what was read.
+
+    A state belongs to the weights that made it: `model_hash` is their hash, and another model refuses it.
+    """
+
+    blocks: tuple[LayerState, ...]
+    """One entry per block."""
+    position: Tensor
+    """Number of tokens read so far by each sequence, (N,) int64."""
+    model_hash: str
+    """Hash of the weights that made the state."""
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of the tensors in bytes."""
+        return sum(tensor.nbytes for tensor in self._tensors().values())
+
+    def select(self, indices: list[int] | Tensor) -> "ModelState":
+        """Pick (or repeat) sequences by their index."""
+        chosen = torch.as_tensor(indices, device=self.position.device)
+        blocks = tuple(
+            LayerState(MlstmState(*(part[chosen] for part in block.mlstm)), block.conv[chosen])
+            for block in self.blocks
+        )
+        return ModelState(blocks, self.position[chosen], self.model_hash)
+
+    def save(self, path: str | Path) -> None:
+        """Write the state to a file that `ModelState.load` reads."""
+        metadata = {"format": _FORMAT, "model_hash": self.model_hash, "blocks": json.dumps(len(self.blocks))}
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
+        save_file(tensors, str(path), metadata)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "ModelState":
+        """Read a state that `save` wrote; ModelError says what is wrong with another file."""
+        try:
+            with safe_open(str(path), framework="pt", device=str(device)) as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise ModelError(f"{path} is not a model state of this version")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"cannot read the state {path}: {error}") from None
+        blocks = []
+        for index in range(json.loads(metadata["blocks"])):
+            c, n, m, conv = (tensors[f"{index}.{part}"] for part in _PARTS)
+            blocks.append(LayerState(MlstmState(c, n, m), conv))
+        return cls(tuple(blocks), tensors["position"], metadata["model_hash"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Name every tensor for the file."""
+        named = {"position": self.position}
+        for index, block in enumerate(self.blocks):
+            parts = (*block.mlstm, block.conv)
+            named |= {f"{index}.{part}": tensor for part, tensor in zip(_PARTS, parts, strict=True)}
+        return named

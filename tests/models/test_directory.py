@@ -1,0 +1,118 @@
+"""Model directories: round trip, and one clear line for everything that can be wrong with them."""
+
+import json
+
+import pytest
+import torch
+
+import bio_xlstm as bx
+from bio_xlstm.errors import ConfigError, ModelError
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save a small model."""
+    model = bx.build("protein", dim=32, blocks=2, heads=2, seed=3)
+    model.save(tmp_path / "model", card="# a card\n")
+    return model, tmp_path / "model"
+
+
+def test_round_trip_is_exact(saved):
+    model, directory = saved
+    again = bx.load(directory)
+    assert again.config == model.config and again.tokenizer == model.tokenizer
+    assert again.weight_hash() == model.weight_hash()
+    tokens = torch.randint(4, 24, (2, 30))
+    assert torch.equal(again(tokens).logits, model.eval()(tokens).logits)
+    assert (directory / "README.md").read_text() == "# a card\n"
+
+
+def test_seed_decides_the_weights():
+    one, same, other = (bx.build("dna", dim=32, blocks=1, heads=2, seed=seed) for seed in (1, 1, 2))
+    assert one.weight_hash() == same.weight_hash() != other.weight_hash()
+
+
+def test_building_leaves_the_random_state_alone():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    bx.build("dna", dim=32, blocks=1, heads=2)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize("name", ("config.json", "model.safetensors", "tokenizer.json"))
+def test_missing_file_is_named(saved, name):
+    _, directory = saved
+    (directory / name).unlink()
+    with pytest.raises(ModelError, match=f"is not a complete model directory: {name} is missing"):
+        bx.load(directory)
+
+
+def test_damaged_weights_are_named(saved):
+    _, directory = saved
+    weights = directory / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="model.safetensors is damaged"):
+        bx.load(directory)
+
+
+def change_config(directory, **changes):
+    """Rewrite config.json."""
+    settings = json.loads((directory / "config.json").read_text()) | changes
+    (directory / "config.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    (
+        ({"format": 99}, "has format 99; this version of bio_xlstm reads format 1"),
+        ({"dim": 64}, "model.safetensors does not fit config.json"),
+        ({"blocks": 3}, "model.safetensors does not fit config.json: it lacks blocks.2"),
+        ({"blocks": 1}, "model.safetensors does not fit config.json: it has unknown blocks.1"),
+        ({"vocabulary": 12}, "config.json says 12 tokens, tokenizer.json holds 38"),
+        ({"colour": "blue"}, "unknown model setting colour"),
+        ({"heads": 5}, "the inner width 64 is not divisible by heads=5"),
+    ),
+)
+def test_wrong_configuration_is_explained(saved, changes, message):
+    _, directory = saved
+    change_config(directory, **changes)
+    with pytest.raises(ModelError, match=message):
+        bx.load(directory)
+
+
+def test_configuration_that_is_not_json_is_named(saved):
+    _, directory = saved
+    (directory / "config.json").write_text("not json")
+    with pytest.raises(ModelError, match="config.json is not the configuration of a bio_xlstm model"):
+        bx.load(directory)
+
+
+def test_unknown_name_lists_what_there_is(tmp_path):
+    with pytest.raises(ModelError, match="there is no model 'protein-smal': give a bundled name"):
+        bx.load("protein-smal")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    (
+        ({"dim": 0}, "dim must be a positive whole number, not 0"),
+        ({"heads": 2.5}, "heads must be a positive whole number, not 2.5"),
+        ({"direction": "up"}, "direction must be one of causal, alternating, shared, separate, not 'up'"),
+        ({"direction": "shared"}, "sees its targets"),
+        ({"objective": "guess"}, "objective must be one of causal, masked, not 'guess'"),
+        ({"double_residual": True}, "double_residual only exists for direction='shared'"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
+        ({"heads": 7}, "the inner width 256 is not divisible by heads=7"),
+        ({"qkv_block": 3}, "the inner width 256 is not divisible by qkv_block=3"),
+        ({"width": 3}, "unknown model setting width; known: "),
+    ),
+)
+def test_wrong_setting_is_explained(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        bx.build("dna", **settings)
+
+
+def test_unknown_family_lists_the_known():
+    with pytest.raises(ConfigError, match="unknown family 'rna'; known: dna, protein, chem"):
+        bx.build("rna")
