@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 # tiny blocks are multiplied as dense tiles about this wide: far fewer, far better filled matrix products
-_TILE = 32
+_TILE = 16
 
 
 class BlockDiagonal(nn.Module):

@@ -1,0 +1,86 @@
+"""The public doors of the causal convolution: check shapes once, choose the backend."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from bio_xlstm.kernels.conv.reference import conv_reference, step
+from bio_xlstm.kernels.conv.torch_conv import conv_torch
+from bio_xlstm.kernels.packing import check_cu_seqlens, choose_backend
+
+BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {"reference": conv_reference, "torch": conv_torch}
+AUTO = "torch"
+ACTIVATIONS = ("none", "silu")
+
+
+def causal_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    state: Tensor | None = None,
+    cu_seqlens: Tensor | None = None,
+    reverse: bool = False,
+    activation: str = "none",
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Convolve each channel over time with its last W tokens and return the outputs and the final state.
+
+    Args:
+        x: (B, T, C), any float dtype.
+        weight: (C, W); ``weight[:, W - 1]`` multiplies the current token.
+        bias: (C,) or None.
+        state: the last W - 1 inputs of each sequence before its first token (N, W - 1, C), oldest read first;
+            zeros when None.
+        cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
+        reverse: read every sequence right to left; y stays in input order.
+        activation: "none" or "silu", applied to the result.
+        backend: "auto", "torch" or "reference".
+
+    Returns:
+        y (B, T, C) and the state after the last token read, both in the dtype of x.
+
+    Raises:
+        ValueError: a shape, an option or the backend does not fit; the message names it.
+
+    Example:
+        >>> import torch
+        >>> y, state = causal_conv(torch.randn(2, 7, 6), torch.randn(6, 4), activation="silu")
+        >>> y.shape, state.shape
+        (torch.Size([2, 7, 6]), torch.Size([2, 3, 6]))
+    """
+    run = choose_backend("causal_conv", backend, BACKENDS, AUTO)
+    if x.dim() != 3 or 0 in x.shape:
+        raise ValueError(f"x must be (B, T, C) with at least one token, got {tuple(x.shape)}")
+    sequences = x.shape[0] if cu_seqlens is None else check_cu_seqlens(cu_seqlens, x.shape[0], x.shape[1])
+    _check(x.shape[2], weight, bias, state, sequences, activation)
+    return run(x, weight, bias, state=state, cu_seqlens=cu_seqlens, reverse=reverse, activation=activation)
+
+
+def causal_conv_step(
+    x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, activation: str = "none"
+) -> tuple[Tensor, Tensor]:
+    """Read one token per sequence: x (N, C), state (N, W - 1, C) -> y (N, C) and the new state.
+
+    Raises:
+        ValueError: a shape or the activation does not fit; the message names it.
+    """
+    if x.dim() != 2 or 0 in x.shape:
+        raise ValueError(f"x must be (N, C), got {tuple(x.shape)}")
+    _check(x.shape[1], weight, bias, state, x.shape[0], activation)
+    return step(x, weight, bias, state, activation=activation)
+
+
+def _check(
+    channels: int, weight: Tensor, bias: Tensor | None, state: Tensor | None, sequences: int, activation: str
+) -> None:
+    """Refuse weights, a state or an activation that do not fit the input."""
+    if weight.dim() != 2 or weight.shape[0] != channels or weight.shape[1] < 1:
+        raise ValueError(f"weight must be (C, W) with C = {channels}, got {tuple(weight.shape)}")
+    if bias is not None and tuple(bias.shape) != (channels,):
+        raise ValueError(f"bias must have shape ({channels},), got {tuple(bias.shape)}")
+    expected = (sequences, weight.shape[1] - 1, channels)
+    if state is not None and tuple(state.shape) != expected:
+        raise ValueError(f"state must have shape {expected}, got {tuple(state.shape)}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")

@@ -1,0 +1,32 @@
+"""What every primitive's door checks: the boundaries of packed sequences and the name of the backend."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Run = TypeVar("Run", bound=Callable[..., object])
+
+
+def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
+    """Return the number of packed sequences, or raise ValueError when the boundaries do not fit (batch, time)."""
+    if batch != 1:
+        raise ValueError(f"cu_seqlens needs a batch of one packed row, got B = {batch}")
+    if cu_seqlens.dim() != 1 or len(cu_seqlens) < 2 or cu_seqlens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"cu_seqlens must be (N + 1,) int32, got {tuple(cu_seqlens.shape)} {cu_seqlens.dtype}")
+    bounds = cu_seqlens.tolist()
+    if bounds[0] != 0 or bounds[-1] != time:
+        raise ValueError(f"cu_seqlens must run from 0 to T = {time}, got {bounds[0]} to {bounds[-1]}")
+    for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        if stop <= start:
+            raise ValueError(f"cu_seqlens: sequence {row} must hold at least one token, got {start} to {stop}")
+    return len(bounds) - 1
+
+
+def choose_backend(primitive: str, name: str, backends: Mapping[str, Run], auto: str) -> Run:
+    """Return the named backend ("auto" means ``auto``), or raise ValueError listing those available."""
+    chosen = auto if name == "auto" else name
+    if chosen not in backends:
+        raise ValueError(f"{primitive}: no backend {name!r}; available: auto, {', '.join(sorted(backends))}")
+    return backends[chosen]
