@@ -67,12 +67,12 @@ class LetterTokenizer(Tokenizer):
         >>> TOKENIZERS["dna"]().prepare("ACR-T").detail
         '1 ambiguous base (R) read as N; 1 gap removed'
         """
-        if isinstance(text, bytes):
-            if not text.isascii():
-                return self._prepare_utf8(text)
+        if isinstance(text, str):
+            data = _one_byte_each(text)
+        elif text.isascii():
             data = bytearray(text)
         else:
-            data = _one_byte_each(text)
+            return self._prepare_utf8(text)
         codes = data.translate(self._tables.strict, b"\n")
         if PROBLEM in codes:
             return self._prepare_problem(data, text)
