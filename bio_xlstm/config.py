@@ -91,7 +91,9 @@ class ModelConfig:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(data) - known)
         if unknown:
-            raise ConfigError(f"unknown model setting {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"unknown model setting {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         try:
             return cls(**data)
         except TypeError as error:

@@ -61,7 +61,9 @@ def embed_sequences(
     arrays = [vectors[model.layer_index(layer), pool] for vectors in found]
     if pool == "none":
         return arrays
-    return np.stack(arrays) if arrays else np.empty((0, model.config.dim * (1 + (rc == "concat"))), np.float32)
+    return (
+        np.stack(arrays) if arrays else np.empty((0, model.config.dim * (1 + (rc == "concat"))), np.float32)
+    )
 
 
 def embed_stream(
@@ -90,7 +92,11 @@ def pack(model: "SequenceModel", sequences: Sequence[np.ndarray]) -> tuple[Tenso
 
 
 def _embed_strand(
-    model: "SequenceModel", sequences: Sequence[np.ndarray], pools: Sequence[str], layers: list[int], budget: int
+    model: "SequenceModel",
+    sequences: Sequence[np.ndarray],
+    pools: Sequence[str],
+    layers: list[int],
+    budget: int,
 ) -> list[Vectors]:
     """Embed one strand of every sequence, batches of like length first."""
     results: list[Vectors] = [{}] * len(sequences)

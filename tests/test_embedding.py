@@ -64,7 +64,9 @@ def test_windows_of_a_model_that_reads_both_ways_cover_every_token():
 
 def test_reverse_complement_average_is_the_same_for_both_strands(model):
     texts = ["ACGTTGCAAC", "GGGTTTACCC"]
-    strands = [model.tokenizer.decode(model.tokenizer.reverse_complement(model.tokenizer.encode(t))) for t in texts]
+    strands = [
+        model.tokenizer.decode(model.tokenizer.reverse_complement(model.tokenizer.encode(t))) for t in texts
+    ]
     for pool in ("mean", "max", "last"):
         one, other = (model.embed(side, pool=pool, rc="average") for side in (texts, strands))
         assert np.allclose(one, other, atol=1e-6)

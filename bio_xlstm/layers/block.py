@@ -15,7 +15,11 @@ class Block(nn.Module):
         self.mixer = MlstmLayer(config)
 
     def forward(
-        self, x: Tensor, cu_seqlens: Tensor | None = None, state: LayerState | None = None, reverse: bool = False
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None = None,
+        state: LayerState | None = None,
+        reverse: bool = False,
     ) -> tuple[Tensor, LayerState]:
         """Take and give (B, T, D)."""
         mixed, state = self.mixer(self.norm(x), cu_seqlens, state, reverse)

@@ -47,7 +47,11 @@ class MlstmLayer(nn.Module):
         self.reset_parameters()
 
     def forward(
-        self, x: Tensor, cu_seqlens: Tensor | None = None, state: LayerState | None = None, reverse: bool = False
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None = None,
+        state: LayerState | None = None,
+        reverse: bool = False,
     ) -> tuple[Tensor, LayerState]:
         """Take (B, T, D) and give (B, T, D) with the state after the last token read."""
         memory, window = state or (None, None)

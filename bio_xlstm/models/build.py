@@ -17,7 +17,9 @@ from bio_xlstm.tokenizers.tokenizer import Tokenizer
 FAMILIES: dict[str, Family] = {family.name: family for family in (DNA, PROTEIN, CHEM)}
 
 
-def build(family: str, *, seed: int = 0, tokenizer: Tokenizer | None = None, **settings: Any) -> SequenceModel:
+def build(
+    family: str, *, seed: int = 0, tokenizer: Tokenizer | None = None, **settings: Any
+) -> SequenceModel:
     """Make a model of a family ("dna", "protein", "chem") with fresh weights.
 
     Every field of `ModelConfig` is a keyword; the tokenizer is the family's own unless one is given.

@@ -128,9 +128,14 @@ def _load_weights(model: "SequenceModel", path: Path) -> None:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged: {error}") from None
     expected = model.state_dict()
-    for problem, names in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
+    for problem, names in (
+        ("lacks", expected.keys() - weights.keys()),
+        ("has unknown", weights.keys() - expected.keys()),
+    ):
         if names:
-            raise ModelError(f"{path} does not fit {CONFIG}: it {problem} {sorted(names)[0]} (of {len(names)})")
+            raise ModelError(
+                f"{path} does not fit {CONFIG}: it {problem} {sorted(names)[0]} (of {len(names)})"
+            )
     for name, weight in weights.items():
         if weight.shape != expected[name].shape:
             wanted, found = tuple(expected[name].shape), tuple(weight.shape)

@@ -113,12 +113,19 @@ class SequenceModel(nn.Module):
         """Split the parameters for AdamW: matrices decay; norms, skips, biases, gates and embeddings do not."""
         decayed, kept = [], []
         for name, parameter in self.named_parameters():
-            matrix = parameter.ndim >= 2 and not any(part in name for part in ("embedding", "_gate", "conv_weight"))
+            matrix = parameter.ndim >= 2 and not any(
+                part in name for part in ("embedding", "_gate", "conv_weight")
+            )
             (decayed if matrix else kept).append(parameter)
         return [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
 
     def embed(
-        self, sequences: Sequence[str], pool: str = "mean", layer: int = -1, rc: str = "none", batch_tokens: int = 8192
+        self,
+        sequences: Sequence[str],
+        pool: str = "mean",
+        layer: int = -1,
+        rc: str = "none",
+        batch_tokens: int = 8192,
     ) -> np.ndarray | list[np.ndarray]:
         """Embed sequences: (N, D) float32, or with pool="none" a list of (length, D).
 
@@ -134,7 +141,12 @@ class SequenceModel(nn.Module):
         return embed_sequences(self, sequences, pool=pool, layer=layer, rc=rc, batch_tokens=batch_tokens)
 
     def embed_iter(
-        self, records: Iterable[Any], pool: str = "mean", layer: int = -1, rc: str = "none", batch_tokens: int = 8192
+        self,
+        records: Iterable[Any],
+        pool: str = "mean",
+        layer: int = -1,
+        rc: str = "none",
+        batch_tokens: int = 8192,
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Embed a stream of records (or strings) in constant memory; yield (record, vector) in order.
 

@@ -31,10 +31,9 @@ class Plan(NamedTuple):
     sequences: int  # N
     segments: tuple[Segment, ...]
     order: Tensor | None  # (N,) sequences sorted by length, None when they already are
-    grid: tuple[int, int] | None  # (N, chunks of each) when every sequence is cut evenly: tiles are views
-    read: Tensor  # (tiles, L) token of each slot; padding slots repeat a real token
-    write: Tensor  # (tiles, L) the same, padding slots point behind the last token
-    ragged: bool  # there are padding slots
+    read: Tensor  # (tiles, H, L) row of each slot in tokens times heads; padding slots repeat a real token
+    write: Tensor  # (tiles, H, L) the same, padding slots point behind the last token
+    padding: Tensor | None  # (tiles, 1, L) true in padding slots, None without any
 
 
 def _waves(counts: list[int], limit: int) -> list[tuple[slice, slice, tuple[int, ...]]]:
@@ -55,7 +54,9 @@ def _waves(counts: list[int], limit: int) -> list[tuple[slice, slice, tuple[int,
 
 
 @lru_cache(maxsize=32)
-def plan_tiles(bounds: tuple[int, ...], size: int, limit: int, reverse: bool, device: torch.device) -> Plan:
+def plan_tiles(
+    bounds: tuple[int, ...], size: int, heads: int, limit: int, reverse: bool, device: torch.device
+) -> Plan:
     """Plan the tiles of the sequences between ``bounds``, about ``limit`` tiles to a segment."""
     lengths = [stop - start for start, stop in pairwise(bounds)]
     counts = [-(-length // size) for length in lengths]
@@ -69,8 +70,7 @@ def plan_tiles(bounds: tuple[int, ...], size: int, limit: int, reverse: bool, de
             corners.extend((order[group.start + row], chunk) for row in range(active))
         ends = chunks.stop == sorted_counts[group.start]
         segments.append(Segment(group, slice(first_tile, len(corners)), chunks, waves, chunks.start == 0, ends))
-    even = not reverse and len(set(lengths)) == 1 and lengths[0] % size == 0
-    read, write = _tokens(bounds, size, corners, reverse, device)
+    read, write, padding = _rows(bounds, size, heads, corners, reverse)
     moved = order != list(range(len(order)))
     return Plan(
         size=size,
@@ -78,48 +78,35 @@ def plan_tiles(bounds: tuple[int, ...], size: int, limit: int, reverse: bool, de
         sequences=len(lengths),
         segments=tuple(segments),
         order=torch.tensor(order, device=device) if moved else None,
-        grid=(len(lengths), counts[0]) if even else None,
-        read=read,
-        write=write,
-        ragged=any(length % size for length in lengths),
+        read=read.to(device),
+        write=write.to(device),
+        padding=padding.to(device) if padding.any() else None,
     )
 
 
-def _tokens(
-    bounds: tuple[int, ...], size: int, corners: list[tuple[int, int]], reverse: bool, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the token of every slot, (tiles, L), for reading and for writing."""
+def _rows(
+    bounds: tuple[int, ...], size: int, heads: int, corners: list[tuple[int, int]], reverse: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the row of every slot for reading and for writing (tiles, H, L), and which slots are padding."""
     sequence, chunk = torch.tensor(corners).unbind(1)
     edges = torch.tensor(bounds)
     start, stop = edges[sequence][:, None], edges[sequence + 1][:, None]
     offset = chunk[:, None] * size + torch.arange(size)  # (tiles, L) position in reading order
     token = stop - 1 - offset if reverse else start + offset
     padding = offset >= stop - start
-    read = torch.where(padding, start, token)
-    write = torch.where(padding, edges[-1], token)
-    return read.to(device), write.to(device)
+    head = torch.arange(heads)[:, None]
+    read = torch.where(padding, start, token)[:, None] * heads + head  # (tiles, H, L)
+    write = torch.where(padding, edges[-1], token)[:, None] * heads + head
+    return read, write, padding[:, None]
 
 
 def load(plan: Plan, segment: Segment, x: Tensor) -> Tensor:
-    """Return the tiles of a segment, (G, H, L, ...), of token-major x (T, H, ...); a view where possible."""
-    if plan.grid is not None:
-        return _view(plan, segment, x).flatten(0, 1)
-    rows = x.index_select(0, plan.read[segment.tiles].reshape(-1))  # (G * L, H, ...)
-    return rows.view(-1, plan.size, *x.shape[1:]).transpose(1, 2)
+    """Copy the tiles of a segment, (G, H, L, ...), from token-major x (T, H, ...)."""
+    index = plan.read[segment.tiles]
+    return x.flatten(0, 1).index_select(0, index.flatten()).view(*index.shape, *x.shape[2:])
 
 
 def store(plan: Plan, segment: Segment, tile: Tensor, out: Tensor) -> None:
     """Write the tiles of a segment, (G, H, L, ...), into token-major out (T + 1, H, ...)."""
-    if plan.grid is not None:
-        target = _view(plan, segment, out[: plan.tokens])
-        target.copy_(tile.view(target.shape))
-    else:
-        rows = tile.transpose(1, 2).reshape(-1, *out.shape[1:])  # (G * L, H, ...)
-        out.index_copy_(0, plan.write[segment.tiles].reshape(-1), rows.to(out.dtype))
-
-
-def _view(plan: Plan, segment: Segment, x: Tensor) -> Tensor:
-    """Return the segment of an evenly cut x (T, H, ...) as a view (waves, sequences, H, L, ...)."""
-    assert plan.grid is not None
-    grid = x.view(*plan.grid, plan.size, *x.shape[1:])  # (N, chunks, L, H, ...)
-    return grid[segment.group, segment.chunks].transpose(0, 1).transpose(2, 3)
+    index = plan.write[segment.tiles]
+    out.flatten(0, 1).index_copy_(0, index.flatten(), tile.flatten(0, 2).to(out.dtype))

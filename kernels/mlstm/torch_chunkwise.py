@@ -53,20 +53,18 @@ class Tile(NamedTuple):
 
 def _load_tile(plan: Plan, segment: Segment, q: Tensor, k: Tensor, v: Tensor, log_i: Tensor, log_f: Tensor) -> Tile:
     """Copy one segment of the inputs into tiles."""
-    dtype = log_i.dtype
-    views = load(plan, segment, q), load(plan, segment, k), load(plan, segment, v)
-    chunks, heads, size, width = views[2].shape
-    query = torch.empty(views[0].shape, dtype=dtype, device=q.device)
-    torch.mul(views[0], q.shape[-1] ** -0.5, out=query)
-    value = torch.empty(chunks, heads, size, width + 1, dtype=dtype, device=v.device)
-    value[..., :width] = views[2]
+    dtype, width = log_i.dtype, v.shape[-1]
+    query = load(plan, segment, q).to(dtype).mul_(q.shape[-1] ** -0.5)
+    channels = load(plan, segment, v)
+    value = torch.empty(*channels.shape[:-1], width + 1, dtype=dtype, device=v.device)
+    value[..., :width] = channels
     value[..., width] = 1
-    gates = [load(plan, segment, gate).contiguous() for gate in (log_i, log_f)]
-    padding = None
-    if plan.ragged:
-        padding = (plan.write[segment.tiles] == plan.tokens)[:, None]
-        gates = [gates[0].masked_fill(padding, -torch.inf), gates[1].masked_fill(padding, 0)]
-    return Tile(query, views[1].to(dtype).contiguous(), value, gates[0], gates[1], padding)
+    gates = [load(plan, segment, gate) for gate in (log_i, log_f)]
+    padding = None if plan.padding is None else plan.padding[segment.tiles]
+    if padding is not None:
+        gates[0].masked_fill_(padding, -torch.inf)
+        gates[1].masked_fill_(padding, 0)
+    return Tile(query, load(plan, segment, k).to(dtype), value, gates[0], gates[1], padding)
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -361,12 +359,18 @@ def _backward(
     return *token_gradients, dmemory[..., :-1], dmemory[..., -1], _restore(dm_state, plan)
 
 
-def choose_chunk(lengths: list[int], key: int, value: int) -> int:
-    """Return the chunk size with the least arithmetic: long chunks fill more of the (L, L) tiles for nothing."""
+def choose_chunk(lengths: list[int], heads: int, key: int, value: int) -> int:
+    """Return the chunk size that is cheapest by a count of multiply-adds and memory accesses.
+
+    Long chunks spend more inside their (L, L) tiles, short ones more on the memory carried between them.
+    """
 
     def cost(size: int) -> float:
-        chunks = sum(-(-length // size) for length in lengths)
-        return chunks * (size * size * (key + value + 64) + size * key * value + 4 * key * value)
+        chunks = [-(-length // size) for length in lengths]
+        total, later = sum(chunks), sum(chunks) - len(chunks)
+        inside = total * size * size * (key + value + 100)
+        between = (total + later) * size * key * value + 16 * later * key * value
+        return heads * (inside + between) + 500_000 * max(chunks)
 
     return min(CHUNK_SIZES, key=cost)
 
@@ -390,8 +394,8 @@ def mlstm_torch(
     dtype = state_dtype(v.dtype)
     bounds = tuple(range(0, batch * time + 1, time)) if cu_seqlens is None else tuple(cu_seqlens.tolist())
     lengths = [stop - start for start, stop in pairwise(bounds)]
-    size = choose_chunk(lengths, key, v.shape[-1]) if chunk_size is None else 1 << (chunk_size - 1).bit_length()
-    plan = plan_tiles(bounds, size, max(1, SEGMENT_ROWS // (size * heads)), reverse, q.device)
+    size = choose_chunk(lengths, heads, key, v.shape[-1]) if chunk_size is None else 1 << (chunk_size - 1).bit_length()
+    plan = plan_tiles(bounds, size, heads, max(1, SEGMENT_ROWS // (size * heads)), reverse, q.device)
     form = Form(input_gate == "exp", normalize)
     log_f = logsigmoid(f.to(dtype))
     log_i = i.to(dtype) if form.stabilise else logsigmoid(i.to(dtype))

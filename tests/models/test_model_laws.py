@@ -15,7 +15,9 @@ LENGTHS = (1, 7, 64, 65, 3, 131)
 def tiny(direction: str = "causal", seed: int = 0):
     """Build a small model whose gates depend on the input."""
     objective = "causal" if direction == "causal" else "masked"
-    model = bx.build("dna", dim=32, blocks=3, heads=2, seed=seed, direction=direction, objective=objective).eval()
+    model = bx.build(
+        "dna", dim=32, blocks=3, heads=2, seed=seed, direction=direction, objective=objective
+    ).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -28,12 +28,16 @@ CASES = {
 def load_case(name: str, dtype: torch.dtype):
     """Build the original model from its weights; return it with the recorded numbers."""
     numbers = load_file(GOLDEN / f"{name}.safetensors")
-    weights = {key.removeprefix("weight."): value for key, value in numbers.items() if key.startswith("weight.")}
+    weights = {
+        key.removeprefix("weight."): value for key, value in numbers.items() if key.startswith("weight.")
+    }
     vocabulary = weights["lm_head.weight"].shape[0]
     settings = {"dim": 32, "heads": 4, "vocabulary": vocabulary, **CASES[name]}
     model = bx.build(settings.pop("family"), **settings)
     # gains are stored as gain - 1: adding the one in float32 would round before the float64 comparison begins
-    model.to(dtype).load_state_dict(translate_weights({name: weight.to(dtype) for name, weight in weights.items()}))
+    model.to(dtype).load_state_dict(
+        translate_weights({name: weight.to(dtype) for name, weight in weights.items()})
+    )
     return model, numbers
 
 
@@ -59,7 +63,9 @@ def test_outputs_equal_the_original_in_float64(name):
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_equal_the_original_in_float32(name):
     model, numbers = load_case(name, torch.float32)
-    assert torch.allclose(model(numbers["input_ids"]).logits.detach().double(), numbers["logits_f64"], rtol=0, atol=5e-4)
+    assert torch.allclose(
+        model(numbers["input_ids"]).logits.detach().double(), numbers["logits_f64"], rtol=0, atol=5e-4
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -69,7 +75,9 @@ def test_loss_and_every_gradient_equal_the_original(name):
     loss = loss_of(model(numbers["input_ids"]).logits, numbers["input_ids"], ignore)
     assert loss.item() == pytest.approx(numbers[key].item(), abs=1e-6)
     loss.backward()
-    gradients = {translate_name(k.removeprefix("grad.")): v for k, v in numbers.items() if k.startswith("grad.")}
+    gradients = {
+        translate_name(k.removeprefix("grad.")): v for k, v in numbers.items() if k.startswith("grad.")
+    }
     assert gradients.keys() == dict(model.named_parameters()).keys()
     for parameter, wanted in gradients.items():
         found = dict(model.named_parameters())[parameter].grad
@@ -93,5 +101,3 @@ def test_state_equals_the_original_after_reading_step_by_step():
 def test_foreign_parameter_names_are_refused():
     with pytest.raises(ModelError, match="'xlstm.foo.weight' is not one of an original mLSTM model"):
         translate_name("xlstm.foo.weight")
-
-

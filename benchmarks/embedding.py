@@ -1,0 +1,218 @@
+"""Measure what the README says about speed and memory of `bioxlstm embed`; prints one table per question.
+
+python benchmarks/embedding.py help                                   start of the command line
+python benchmarks/embedding.py rows FILE.smi [FILE.smi ...]           memory over rows, share of reading and writing
+python benchmarks/embedding.py genome GENOME.fna                      one long record against short ones
+python benchmarks/embedding.py packed PROTEINS.fasta [MORE.fasta ...] packed against padded batches
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import bio_xlstm as bx
+from bio_xlstm.embedding import embed_batch, pack
+from bio_xlstm.records import open_records
+
+
+def main() -> None:
+    """Run one measurement and print its table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("question", choices=("help", "rows", "genome", "packed"))
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--limit", type=int, default=0, help="rows to read at most (0: all)")
+    parser.add_argument("--json", type=Path, help="keep the numbers in this file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    numbers = QUESTIONS[options.question](options)
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+def measure_help(options: argparse.Namespace) -> dict[str, float]:
+    """Time the start of the command line, a whole process each time."""
+    times = []
+    for _ in range(9):
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "bio_xlstm.cli.main", "--help"], check=True, capture_output=True
+        )
+        times.append(time.perf_counter() - begin)
+    print("| bioxlstm --help | median s | worst s |\n|---|---|---|")
+    print(f"| whole process | {statistics.median(times):.2f} | {max(times):.2f} |")
+    return {"median_s": statistics.median(times), "worst_s": max(times)}
+
+
+def measure_rows(options: argparse.Namespace) -> dict[str, float]:
+    """Run `bioxlstm embed` on growing inputs, then time reading, tokenising and writing alone."""
+    texts = [record.text for path in options.files for record in open_records(path)]
+    texts = texts[: options.limit or None]
+    sizes = [max(1, len(texts) // 10), len(texts)]
+    model = bx.load("chem-small")
+    tokens = sum(len(model.tokenizer.prepare(text).ids) for text in texts)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [_embed_process(Path(folder), texts[:size], options.threads) for size in sizes]
+    print("| rows | seconds | peak MB |\n|---|---|---|")
+    for size, run in zip(sizes, runs, strict=True):
+        print(f"| {size:,} | {run['seconds']:.0f} | {run['peak_mb']:.0f} |")
+    share = _model_share(model, texts[: 20 * 512], runs[-1]["seconds"] / tokens)
+    print(f"\ntokens: {tokens:,}; the model alone takes {share:.1%} of the time per token of the whole run")
+    return {
+        "rows": sizes[-1],
+        "tokens": tokens,
+        "model_share": share,
+        **runs[-1],
+        "peak_mb_tenth": runs[0]["peak_mb"],
+    }
+
+
+def measure_genome(options: argparse.Namespace) -> list[dict[str, float]]:
+    """Embed one long record and the same bases as shorter records, each in a process of its own."""
+    (record,) = list(open_records(options.files[0]))[:1]
+    bases = "".join(record.text.split())
+    bases = bases[: options.limit or None]
+    rows = []
+    for length in (10_000, 100_000, len(bases)):
+        total = len(bases) if length == len(bases) else min(len(bases), 10 * length)
+        parts = [bases[begin : begin + length] for begin in range(0, total, length)]
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, peak = _genome_process(Path(folder), parts, options.threads)
+        rows.append(
+            {"record_bases": length, "bases": total, "us_per_base": seconds / total * 1e6, "peak_mb": peak}
+        )
+    print("| record | bases read | µs per base | peak MB |\n|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['record_bases']:,} | {row['bases']:,} | {row['us_per_base']:.1f} | {row['peak_mb']:.0f} |"
+        )
+    return rows
+
+
+def measure_packed(options: argparse.Namespace) -> dict[str, float]:
+    """Embed proteins packed, and with the same model in padded batches of 32."""
+    model = bx.load("protein-small")
+    texts = (record.text for path in options.files for record in open_records(path))
+    ids = [prepared for text in texts if len(prepared := model.tokenizer.prepare(text).ids)]
+    ids = ids[: options.limit or 10_000]
+    ways: dict[str, Callable[[], object]] = {
+        "packed": lambda: _packed(model, ids),
+        "padded, input order": lambda: _padded(model, ids),
+        "padded, sorted by length": lambda: _padded(model, sorted(ids, key=len)),
+    }
+    seconds = {name: _timed(run) for name, run in ways.items()}
+    residues = sum(map(len, ids))
+    print(
+        f"{len(ids):,} proteins, {residues:,} residues\n\n| way | seconds | residues/s | packed is faster by |"
+    )
+    print("|---|---|---|---|")
+    for name, taken in seconds.items():
+        print(f"| {name} | {taken:.1f} | {residues / taken:,.0f} | {taken / seconds['packed']:.2f} x |")
+    return seconds
+
+
+def _packed(model: torch.nn.Module, ids: list[np.ndarray]) -> None:
+    """Embed as the command does, 512 records at a time."""
+    for begin in range(0, len(ids), 512):
+        embed_batch(model, ids[begin : begin + 512])
+
+
+@torch.inference_mode()
+def _padded(model: torch.nn.Module, ids: list[np.ndarray], batch: int = 32) -> None:
+    """Embed as padded batches do: every row as long as the longest."""
+    for begin in range(0, len(ids), batch):
+        rows = ids[begin : begin + batch]
+        longest = max(map(len, rows))
+        filled = [np.concatenate((row, np.full(longest - len(row), 1, row.dtype))) for row in rows]
+        tokens = pack(model, filled)[0].reshape(len(rows), longest + 1)
+        hidden = model(tokens).hidden[:, 1:]
+        inside = torch.tensor([len(row) for row in rows])[:, None] > torch.arange(longest)
+        (hidden * inside[..., None]).sum(1).div_(inside.sum(1, keepdim=True))
+
+
+def _model_share(model: torch.nn.Module, texts: list[str], seconds_per_token: float) -> float:
+    """Compare the model's own time per token with that of a whole run."""
+    ids = [model.tokenizer.prepare(text).ids for text in texts]
+    ids = [one for one in ids if len(one)]
+    return _timed(lambda: _packed(model, ids)) / sum(map(len, ids)) / seconds_per_token
+
+
+def _embed_process(folder: Path, texts: list[str], threads: int) -> dict[str, float]:
+    """Run the command on a SMILES file and return its time and peak memory."""
+    source = folder / f"{len(texts)}.smi"
+    source.write_text("\n".join(texts) + "\n")
+    command = [
+        sys.executable,
+        "-m",
+        "bio_xlstm.cli.main",
+        "embed",
+        str(source),
+        "-o",
+        str(folder / "out.parquet"),
+    ]
+    return _run([*command, "-m", "chem-small", "--overwrite", "-q"], threads)
+
+
+def _genome_process(folder: Path, parts: list[str], threads: int) -> tuple[float, float]:
+    """Run the command on records of DNA; return seconds beyond its start, and peak memory in MB."""
+    command = [
+        sys.executable,
+        "-m",
+        "bio_xlstm.cli.main",
+        "embed",
+        "-m",
+        "dna-small",
+        "--overwrite",
+        "-q",
+        "-o",
+    ]
+    for name, records in (("start", ["ACGT"]), ("whole", parts)):
+        (folder / f"{name}.fna").write_text("".join(f">{i}\n{part}\n" for i, part in enumerate(records)))
+    start = _run([*command, str(folder / "start.parquet"), str(folder / "start.fna")], threads)
+    whole = _run([*command, str(folder / "whole.parquet"), str(folder / "whole.fna")], threads)
+    return whole["seconds"] - start["seconds"], whole["peak_mb"]
+
+
+def _run(command: list[str], threads: int) -> dict[str, float]:
+    """Run a command; return its wall time and the peak memory of that process alone."""
+    code = (
+        "import os, resource, subprocess, sys; "
+        "r = subprocess.run(sys.argv[1:]).returncode; "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(r)"
+    )
+    begin = time.perf_counter()
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    return {"seconds": time.perf_counter() - begin, "peak_mb": int(done.stdout.split()[-1]) / 1024}
+
+
+def _timed(run: Callable[[], object]) -> float:
+    """Time one call."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+QUESTIONS: dict[str, Callable[[argparse.Namespace], object]] = {
+    "help": measure_help,
+    "rows": measure_rows,
+    "genome": measure_genome,
+    "packed": measure_packed,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The `bioxlstm` program: finds the command, prints errors as one line, returns the exit code."""
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from bio_xlstm import __version__
+from bio_xlstm.cli.command_line import PROGRAM, command_line
+from bio_xlstm.errors import BioXlstmError, ConfigError
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class Entry(NamedTuple):
+    """Say where a command lives and what it does; its module is imported only when it runs."""
+
+    target: str  # "module:command"
+    help: str
+
+
+COMMANDS = {
+    "embed": Entry("bio_xlstm.cli.embed:embed", "Turn sequences or molecules into vectors."),
+    "pretrain": Entry("bio_xlstm.cli.pretrain:pretrain", "Train a model from a configuration file."),
+    "models": Entry("bio_xlstm.cli.models:models", "List and describe models."),
+    "validate": Entry(
+        "bio_xlstm.cli.validate:validate", "Look at an input: counts, lengths, problems, cost."
+    ),
+    "doctor": Entry("bio_xlstm.cli.doctor:doctor", "Check this installation, its devices and its numbers."),
+}
+
+
+class LazyGroup(click.Group):
+    """Look commands up in COMMANDS, so that help needs none of their imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of the dict."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].target.split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their line of help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def program() -> None:
+    """Language models of proteins, DNA and molecules, built on xLSTM."""
+
+
+def main() -> None:
+    """Run the program and exit with its code."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the program with the given words (default: the process's) and return the exit code."""
+    try:
+        code = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        # --no-resume would throw away what was done
+        again = command_line(without=("--no-resume",))
+        click.echo(f"Interrupted. To go on where this run stopped:\n  {again}", err=True)
+        return INTERRUPTED
+    except BioXlstmError as error:
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        return WRONG_USAGE if isinstance(error, ConfigError) else FAILED
+    except BrokenPipeError:
+        # whoever read our output has had enough of it, `head` for instance
+        _forget_stdout()
+        return FAILED
+
+
+def _forget_stdout() -> None:
+    """Keep Python from complaining about the closed pipe when it flushes at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""bioxlstm validate: a dry look at an input before hours are spent on it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bio_xlstm.cli import options
+
+if TYPE_CHECKING:
+    from bio_xlstm.tasks.validate import Cost, Findings
+
+BAR = 40
+
+
+@click.command()
+@click.argument("input")
+@options.model
+@options.reading
+@click.option("--estimate/--no-estimate", default=True, help="Embed a sample to estimate the cost.")
+def validate(
+    input: str,
+    model: str | None,
+    kind: str | None,
+    input_format: str | None,
+    column: str | None,
+    limit: int | None,
+    estimate: bool,
+) -> None:
+    """Count what INPUT holds and what would go wrong, without writing anything."""
+    import bio_xlstm as bx
+    from bio_xlstm.models.directory import default_model
+    from bio_xlstm.records import open_records
+    from bio_xlstm.tasks.embed.units import selected
+    from bio_xlstm.tasks.validate import estimate_cost, examine
+
+    source = open_records(input, kind=kind, column=column, input_format=input_format)
+    loaded = bx.load(model or default_model(source.kind))
+    found = examine(selected(source, limit, shard=(1, 1)), loaded.tokenizer)
+    click.echo(f"{source.name}: {source.format}, {source.kind}, {found.records:,} records")
+    show_statuses(found)
+    show_lengths(found)
+    show_letters(found)
+    if estimate and found.embeddable:
+        show_cost(estimate_cost(found, loaded), loaded.name)
+
+
+def show_statuses(found: "Findings") -> None:
+    """Print how many records have which status, and the first problems."""
+    click.echo("\nstatus")
+    for status, count in found.statuses.most_common():
+        click.echo(f"  {status:<16}{count:>12,}")
+    for row in found.problems:
+        click.echo(f"  row {row.row} ({row.id or 'no id'}): {row.status}. {row.detail}")
+
+
+def show_lengths(found: "Findings") -> None:
+    """Print a histogram of the lengths."""
+    if not found.embeddable:
+        return
+    mean = found.tokens / found.embeddable
+    click.echo(f"\nlength  shortest {found.shortest:,}, mean {mean:,.1f}, longest {found.longest:,} tokens")
+    most = max(found.lengths.values())
+    for lower, count in sorted(found.lengths.items()):
+        span = f"{lower:,} - {2 * lower - 1:,}" if lower > 1 else str(lower)
+        click.echo(f"  {span:<24}{count:>10,}  {'#' * max(1, round(BAR * count / most))}")
+
+
+def show_letters(found: "Findings") -> None:
+    """Print unknown letters, repeated sequences and repeated ids."""
+    letters = ", ".join(f"{letter!r} {count:,}" for letter, count in found.unknown.most_common(20))
+    scope = "" if found.duplicates_complete else " (at least: the file is too large to compare all)"
+    click.echo(f"\nletters outside the vocabulary: {letters or 'none'}")
+    click.echo(f"repeated sequences: {found.duplicates:,}{scope}")
+    click.echo(f"repeated ids: {found.repeated_ids:,}{scope}")
+
+
+def show_cost(cost: "Cost", name: str) -> None:
+    """Print the estimate."""
+    minutes, seconds = divmod(round(cost.seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    memory = f"{cost.memory / 1e9:.1f} GB" if cost.memory else "unknown"
+    click.echo(f"\nembedding with {name} here")
+    click.echo(f"  time    about {hours}:{minutes:02}:{seconds:02} ({cost.tokens_per_second:,.0f} tokens/s)")
+    click.echo(f"  memory  about {memory}")
+    click.echo(f"  output  about {cost.output / 1e6:,.1f} MB as Parquet with one vector per sequence")

@@ -1,0 +1,1 @@
+"""What one does with a model: embed, pre-train, evaluate, and the files these tasks write."""

@@ -1,0 +1,61 @@
+"""Where and in which precision a task runs: `--device`, `--dtype` and `--backend` resolved against the machine."""
+
+from typing import TYPE_CHECKING
+
+from bio_xlstm.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+# auto is fp32 everywhere: a laptop and a GPU node give the same numbers unless asked otherwise
+DTYPES = {"auto": "float32", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+BACKEND_NAMES = ("auto", "torch", "numba", "triton")
+
+
+def choose_device(name: str) -> str:
+    """Turn auto, cpu, cuda, cuda:1 or mps into a device that is there; ConfigError otherwise."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise ConfigError(f"--device must be auto, cpu, cuda, cuda:NUMBER or mps, not {name!r}")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("--device mps: this machine has no Apple GPU")
+    return name
+
+
+def choose_dtype(name: str) -> "torch.dtype":
+    """Turn auto, fp32, bf16 or fp16 into torch's type."""
+    import torch
+
+    dtype: torch.dtype = getattr(torch, DTYPES[name])
+    return dtype
+
+
+def dtype_name(name: str) -> str:
+    """Return the short name of the precision that a choice stands for."""
+    return "fp32" if name == "auto" else name
+
+
+def device_memory(device: str) -> int | None:
+    """Return the bytes of a GPU's memory, None for devices without their own."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return None
+    return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
+
+
+def choose_backend(name: str) -> str:
+    """Return the kernel backend that a choice stands for; ConfigError when this installation has none such."""
+    from bio_xlstm.kernels.mlstm.dispatch import AUTO, BACKENDS
+
+    if name == "auto":
+        return AUTO
+    if name not in BACKENDS:
+        raise ConfigError(f"--backend {name} is not part of this version; use auto or {AUTO}")
+    return name

@@ -1,0 +1,100 @@
+"""Token ids to vectors, whatever the memory: smaller batches, then one by one, then the CPU, then status oom."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bio_xlstm.embedding import Vectors, embed_batch
+
+if TYPE_CHECKING:
+    from bio_xlstm.models.model import SequenceModel
+
+SMALLEST_BATCH = 256
+
+
+class Embedded(NamedTuple):
+    """Hold the vectors of one sequence (None: it fits into no memory) and the token budget that made them."""
+
+    vectors: Vectors | None
+    budget: int
+
+
+class Embedder(NamedTuple):
+    """Embed sequences with fixed options."""
+
+    model: "SequenceModel"
+    pools: tuple[str, ...]
+    layers: tuple[int, ...]
+    rc: str
+    batch_tokens: int
+
+    def __call__(self, sequences: Sequence[np.ndarray]) -> list[Embedded]:
+        """Embed sequences; a batch that does not fit into memory is halved and tried again."""
+        if not sequences:
+            return []
+        found = self._halving(sequences)
+        if found is not None:
+            return found
+        return [self._alone(sequence) for sequence in sequences]
+
+    def _halving(self, sequences: Sequence[np.ndarray]) -> list[Embedded] | None:
+        """Try smaller and smaller batches; None when even the smallest does not fit."""
+        budget = self.batch_tokens
+        while True:
+            found = within_memory(lambda budget=budget: self._run(sequences, budget))  # type: ignore[misc]
+            if found is not None:
+                return [Embedded(vectors, budget) for vectors in found]
+            if budget <= SMALLEST_BATCH:
+                return None
+            budget = max(budget // 2, SMALLEST_BATCH)
+
+    def _alone(self, sequence: np.ndarray) -> Embedded:
+        """Embed one sequence in the smallest pieces, on the CPU if need be."""
+        smallest = min(SMALLEST_BATCH, self.batch_tokens)
+        found = within_memory(lambda: self._run([sequence], smallest))
+        if found is None and self.model.device.type != "cpu":
+            device = self.model.device
+            self.model.to("cpu")
+            try:
+                found = within_memory(lambda: self._run([sequence], smallest))
+            finally:
+                self.model.to(device)
+        return Embedded(found[0] if found else None, smallest)
+
+    def _run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Vectors]:
+        return embed_batch(
+            self.model,
+            list(sequences),
+            pools=self.pools,
+            layers=self.layers,
+            rc=self.rc,
+            batch_tokens=budget,
+        )
+
+
+def within_memory(work: Callable[[], list[Vectors]]) -> list[Vectors] | None:
+    """Return what `work` returns, None when it runs out of memory."""
+    try:
+        return work()
+    except MemoryError:
+        return None
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    _release()
+    return None
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch failed for want of memory, on a GPU or on the CPU."""
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+
+
+def _release() -> None:
+    """Give the memory that torch keeps back to the GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,78 @@
+"""What a run will take: bytes on the disk and seconds, before it starts."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bio_xlstm.errors import OutputError
+from bio_xlstm.tasks.embed.setup import Job
+from bio_xlstm.tasks.progress import duration, size
+
+_NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 4}
+_TEXT_BYTES = 12  # of a number in a table
+_ROW_BYTES = 64  # id, status and the rest
+_MEASURED_TOKENS = 4096
+
+
+class Estimate(NamedTuple):
+    """Hold the bytes of the final file and of all files while the run lasts."""
+
+    output: int
+    peak: int
+
+
+def estimate_size(job: Job) -> Estimate:
+    """Estimate the size of the output, and of the parts that lie beside it until it is complete."""
+    vectors = job.survey.letters if job.request.per_token else job.survey.records
+    numbers = vectors * sum(column.width for column in job.columns)
+    rows = job.survey.records * _ROW_BYTES
+    parts = rows + numbers * _NUMBER_BYTES[job.request.store_dtype]
+    output = rows + numbers * _TEXT_BYTES if job.form.name in ("csv", "tsv") else parts
+    return Estimate(output, output + parts)
+
+
+def check_disk(job: Job) -> None:
+    """Raise OutputError when the disk has too little room for the run."""
+    folder = Path(job.request.output).parent
+    free, needed = shutil.disk_usage(folder).free, estimate_size(job).peak
+    if needed > free:
+        raise OutputError(
+            f"{job.request.output} and its parts need about {size(needed)}, but {size(free)} are free in {folder}; "
+            "--store-dtype fp16, fewer --layers or --shard need less"
+        )
+
+
+def measure_speed(job: Job) -> float:
+    """Return tokens per second, measured on a few sequences of the input's average length."""
+    tokenizer = job.model.tokenizer
+    length = max(1, job.survey.letters // max(job.survey.records, 1))
+    length = min(length, _MEASURED_TOKENS)
+    symbols = np.flatnonzero(tokenizer.targets).astype(tokenizer.dtype)
+    sequences = [np.resize(symbols, length)] * max(1, min(_MEASURED_TOKENS // length, job.survey.records))
+    job.embedder(sequences[:1])
+    begun = time.perf_counter()
+    job.embedder(sequences)
+    return length * len(sequences) / max(time.perf_counter() - begun, 1e-9)
+
+
+def dry_run(job: Job) -> str:
+    """Describe what the run would read, write and take."""
+    found, estimate = job.survey, estimate_size(job)
+    speed = measure_speed(job)
+    what = "tokens" if job.request.per_token else "rows"
+    count = found.letters if job.request.per_token else found.records
+    lines = [
+        f"input   {job.source.name}: {found.records:,} records, {found.letters:,} letters, longest {found.longest:,}",
+        f"model   {job.model.name} on {job.provenance.device}, {job.provenance.dtype}, "
+        f"{job.embedder.batch_tokens:,} tokens per batch",
+        f"output  {job.request.output} ({job.form.name}): {count:,} {what} of "
+        f"{sum(column.width for column in job.columns):,} numbers, about {size(estimate.output)}",
+        f"time    about {duration(found.letters / speed)} at {speed:,.0f} tokens per second",
+    ]
+    if job.request.output != "-":
+        free = shutil.disk_usage(Path(job.request.output).parent).free
+        lines.insert(3, f"disk    about {size(estimate.peak)} while it runs, {size(free)} free")
+    return "\n".join(lines)

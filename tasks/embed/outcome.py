@@ -1,0 +1,54 @@
+"""How a run ended, in three lines: where the result is, what shape it has, how to load it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from bio_xlstm.tasks.progress import size
+from bio_xlstm.tasks.writers.issues import issues_path
+from bio_xlstm.tasks.writers.result import Format, Result
+
+
+class Outcome(NamedTuple):
+    """Say how a run ended: how many rows, how many of them without an embedding, and the lines for the user."""
+
+    rows: int
+    failed: int
+    lines: tuple[str, ...]
+
+
+def describe_file(result: Result, form: Format, output: Path) -> Outcome:
+    """Describe an output that lies in a file or folder."""
+    files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
+    lines = (
+        f"wrote {output} ({form.name}, {size(sum(path.stat().st_size for path in files))})",
+        _shape(result) + _issues(result, f"see {issues_path(output)}"),
+        f"load: {form.load_hint(str(output), result)}",
+    )
+    return Outcome(result.facts["rows"], result.facts["failed"], lines)
+
+
+def describe_table(result: Result) -> Outcome:
+    """Describe what went to standard output."""
+    lines = (
+        "wrote to standard output",
+        _shape(result) + _issues(result, "status and detail say why"),
+        "load: import pandas, sys; table = pandas.read_csv(sys.stdin)",
+    )
+    return Outcome(result.facts["rows"], result.facts["failed"], lines)
+
+
+def _shape(result: Result) -> str:
+    width = " + ".join(str(column.width) for column in result.columns)
+    what = "one vector per token" if result.per_token else "one vector per row"
+    return f"{result.facts['rows']:,} rows, {what} of {width} numbers ({result.store})"
+
+
+def _issues(result: Result, where: str) -> str:
+    issues, failed = result.facts["issues"], result.facts["failed"]
+    if not issues:
+        return ""
+    return f"; {_rows(issues)} not plainly ok, {failed:,} without an embedding: {where}"
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"

@@ -1,0 +1,60 @@
+"""The arrays of a result, streamed: what .npz and .safetensors hold, array by array and part by part."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from bio_xlstm.tasks.writers.part import Part
+from bio_xlstm.tasks.writers.result import Column, Result
+
+
+class StreamedArray(NamedTuple):
+    """Name an array of known shape whose rows come part by part."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    blocks: Callable[[], Iterator[np.ndarray]]
+
+
+def per_part(result: Result, name: str, dtype: str, cut: Callable[[Part], np.ndarray]) -> StreamedArray:
+    """Return an array with one entry per row."""
+    return StreamedArray(
+        name, np.dtype(dtype), (result.facts["rows"],), lambda: (cut(part) for part in result)
+    )
+
+
+def number_arrays(result: Result) -> list[StreamedArray]:
+    """Return rows, lengths, the vectors of every column and, per token, the offsets."""
+    arrays = [
+        per_part(result, "rows", "<i8", lambda part: part.numbers("row")),
+        per_part(result, "lengths", "<i4", lambda part: part.numbers("length")),
+    ]
+    if result.per_token:
+        shape = (result.facts["rows"] + 1,)
+        arrays.append(StreamedArray("offsets", np.dtype("<i8"), shape, lambda: _offsets(result)))
+    return arrays + [_vectors(result, column) for column in result.columns]
+
+
+def _vectors(result: Result, column: Column) -> StreamedArray:
+    stem = "values" if result.per_token else "embeddings"
+    count = result.facts["values" if result.per_token else "rows"]
+    dtype = np.dtype("<f2" if result.store == "fp16" else "<f4")
+    return StreamedArray(
+        result.name(column, stem),
+        dtype,
+        (count, column.width),
+        lambda: (part.values[column.key] for part in result),
+    )
+
+
+def _offsets(result: Result) -> Iterator[np.ndarray]:
+    """Yield offsets[0] = 0, then the end of every row."""
+    end = np.int64(0)
+    yield np.zeros(1, np.int64)
+    for part in result:
+        if len(part.rows):
+            ends = end + np.cumsum(part.counts)
+            end = ends[-1]
+            yield ends

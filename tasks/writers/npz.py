@@ -1,0 +1,62 @@
+"""NumPy .npz without pickled objects, streamed: memory holds one part whatever the number of rows."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from bio_xlstm.tasks.provenance import decode
+from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, per_part
+from bio_xlstm.tasks.writers.result import Format, Result
+
+
+def write(result: Result, path: Path) -> None:
+    """Write ids, status, rows, lengths, (offsets,) the vectors, and the provenance as a JSON string."""
+    record = np.array(result.record())
+    arrays = [
+        _strings(result, "ids", "id", result.facts["id_width"]),
+        _strings(result, "status", "status", 16),
+        *number_arrays(result),
+        StreamedArray("provenance", record.dtype, (), lambda: iter([record])),
+    ]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for array in arrays:
+            # a bare name gives the zip epoch as time stamp: equal results are equal bytes
+            with archive.open(f"{array.name}.npy", "w", force_zip64=True) as file:
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+                npy.write_array_header_1_0(file, header)
+                for block in array.blocks():
+                    file.write(np.ascontiguousarray(block, array.dtype).tobytes())
+
+
+def _strings(result: Result, name: str, field: str, width: int) -> StreamedArray:
+    """Return an array of fixed-width unicode, as wide as the longest of all parts."""
+    dtype = f"<U{max(width, 1)}"
+    return per_part(result, name, dtype, lambda part: np.array(part.texts(field), dtype))
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read the provenance back from its array."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return decode(str(arrays["provenance"]))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def load_hint(path: str, result: Result) -> str:
+    """Return the line of Python that loads the file."""
+    name = result.name(result.columns[0], "values" if result.per_token else "embeddings")
+    return f'import numpy; data = numpy.load("{path}"); vectors = data["{name}"]; ids = data["ids"]'
+
+
+def rows_of(values: np.ndarray, offsets: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield each row's (length, D) vectors out of a per-token file's `values` and `offsets`."""
+    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+        yield values[begin:end]
+
+
+FORMAT = Format("npz", (".npz",), write, read_record, load_hint, per_token=True)

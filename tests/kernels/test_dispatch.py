@@ -1,0 +1,90 @@
+"""The doors of the kernels refuse what does not fit, naming the argument."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from bio_xlstm.kernels.conv import causal_conv, causal_conv_step
+from bio_xlstm.kernels.mlstm import MlstmState, mlstm, mlstm_step
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    """Return fitting arguments of the mLSTM (B 1, T 6, H 2, K 3, V 4) with some replaced."""
+    q, k, v = torch.randn(1, 6, 2, 3), torch.randn(1, 6, 2, 3), torch.randn(1, 6, 2, 4)
+    return {"q": q, "k": k, "v": v, "i": torch.randn(1, 6, 2), "f": torch.randn(1, 6, 2), **changes}
+
+
+def state(sequences: int = 1, key: int = 3) -> MlstmState:
+    """Return a state of two heads."""
+    return MlstmState(torch.zeros(sequences, 2, key, 4), torch.zeros(sequences, 2, key), torch.zeros(sequences, 2))
+
+
+def lengths(*bounds: int) -> torch.Tensor:
+    """Return cu_seqlens."""
+    return torch.tensor(bounds, dtype=torch.int32)
+
+
+MLSTM = [
+    ({"q": torch.randn(6, 2, 3)}, r"q must be \(B, T, H, K\) .*\(6, 2, 3\)"),
+    ({"q": torch.randn(1, 0, 2, 3)}, "q must be .* at least one token"),
+    ({"k": torch.randn(1, 6, 2, 4)}, r"k must have the shape of q \(1, 6, 2, 3\), got \(1, 6, 2, 4\)"),
+    ({"v": torch.randn(1, 5, 2, 4)}, r"v must agree with q .*\(1, 5, 2, 4\)"),
+    ({"i": torch.randn(1, 6, 1)}, r"i must have shape \(1, 6, 2\), got \(1, 6, 1\)"),
+    ({"f": torch.randn(1, 6)}, r"f must have shape \(1, 6, 2\), got \(1, 6\)"),
+    ({"v": torch.ones(1, 6, 2, 4, dtype=torch.int64)}, "v must be a floating-point tensor"),
+    ({"state": state(2)}, r"state.c must have shape \(1, 2, 3, 4\), got \(2, 2, 3, 4\)"),
+    ({"state": state()._replace(n=torch.zeros(1, 2, 9))}, r"state.n must have shape \(1, 2, 3\)"),
+    ({"state": state()._replace(m=torch.zeros(1, 2, 1))}, r"state.m must have shape \(1, 2\)"),
+    ({"cu_seqlens": lengths(0, 3, 3, 6)}, "cu_seqlens: sequence 1 must hold at least one token"),
+    ({"cu_seqlens": lengths(0, 5)}, "cu_seqlens must run from 0 to T = 6, got 0 to 5"),
+    ({"cu_seqlens": lengths(0)}, r"cu_seqlens must be \(N \+ 1,\) int32"),
+    ({"cu_seqlens": torch.tensor([0.0, 6.0])}, r"cu_seqlens must be \(N \+ 1,\) int32"),
+    ({"input_gate": "tanh"}, "input_gate must be one of exp, sigmoid, got 'tanh'"),
+    ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),
+    ({"backend": "cuda"}, "mlstm: no backend 'cuda'; available: auto, .*reference, torch"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MLSTM)
+def test_mlstm_refuses(changes: dict[str, Any], message: str) -> None:
+    """Raise ValueError naming the argument and the shapes."""
+    with pytest.raises(ValueError, match=message):
+        mlstm(**given(**changes))
+
+
+def test_mlstm_refuses_a_packed_batch() -> None:
+    """Raise ValueError for cu_seqlens with several rows."""
+    q, gate = torch.randn(2, 6, 2, 3), torch.randn(2, 6, 2)
+    with pytest.raises(ValueError, match="cu_seqlens needs a batch of one packed row, got B = 2"):
+        mlstm(q, q, q, gate, gate, cu_seqlens=lengths(0, 6))
+
+
+def test_mlstm_step_refuses() -> None:
+    """Raise ValueError for a wrong token or state."""
+    parts = [x[:, 0] for x in given().values()]
+    with pytest.raises(ValueError, match=r"state.c must have shape \(1, 2, 3, 4\)"):
+        mlstm_step(*parts, state(key=5))
+    with pytest.raises(ValueError, match=r"q must be \(N, H, K\)"):
+        mlstm_step(*given().values(), state())
+
+
+X, WEIGHT = torch.randn(1, 6, 5), torch.randn(5, 4)
+CONV: list[tuple[Callable[[], Any], str]] = [
+    (lambda: causal_conv(X[0], WEIGHT), r"x must be \(B, T, C\)"),
+    (lambda: causal_conv(X, WEIGHT.T), r"weight must be \(C, W\) with C = 5, got \(4, 5\)"),
+    (lambda: causal_conv(X, WEIGHT, torch.randn(4)), r"bias must have shape \(5,\), got \(4,\)"),
+    (lambda: causal_conv(X, WEIGHT, state=torch.randn(1, 4, 5)), r"state must have shape \(1, 3, 5\)"),
+    (lambda: causal_conv(X, WEIGHT, activation="gelu"), "activation must be one of none, silu, got 'gelu'"),
+    (lambda: causal_conv(X, WEIGHT, backend="cuda"), "causal_conv: no backend 'cuda'; available: auto, "),
+    (lambda: causal_conv(X, WEIGHT, cu_seqlens=lengths(1, 6)), "cu_seqlens must run from 0 to T = 6"),
+    (lambda: causal_conv_step(X, WEIGHT, None, torch.randn(1, 3, 5)), r"x must be \(N, C\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CONV)
+def test_conv_refuses(call: Callable[[], Any], message: str) -> None:
+    """Raise ValueError naming the argument and the shapes."""
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,170 @@
+"""The chunkwise mLSTM equals the recurrence: outputs, final states and every gradient."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bio_xlstm.kernels.mlstm import MlstmState, mlstm
+from bio_xlstm.kernels.mlstm.torch_chunkwise import choose_chunk
+
+NAMES = ("h", "c", "n", "m", "dq", "dk", "dv", "di", "df", "dc", "dn", "dm")
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def offsets(lengths: Sequence[int]) -> Tensor:
+    """Return cu_seqlens of the lengths."""
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+
+
+def problem(batch: int, time: int, sequences: int, key: int = 5, value: int = 7, spread: float = 2.0) -> list[Tensor]:
+    """Return q, k, v, i, f and the parts of a state, in float64."""
+    q, k, v = (torch.randn(batch, time, 2, width).double() for width in (key, key, value))
+    i, f = torch.randn(2, batch, time, 2).double().unbind()
+    state = [torch.randn(sequences, 2, *rest).double() for rest in ((key, value), (key,), ())]
+    return [q, k, v, spread * i, spread * f + 1, *state]
+
+
+def run(problem: list[Tensor], backend: str, dtype: torch.dtype, with_state: bool, **form: Any) -> list[Tensor]:
+    """Return h, the final state and all gradients of a fixed loss of all of them."""
+    leaves = [x.to(dtype).clone().requires_grad_() for x in (problem if with_state else problem[:5])]
+    state = MlstmState(*leaves[5:]) if with_state else None
+    h, last = mlstm(*leaves[:5], state=state, backend=backend, **form)
+    outputs = [h, *last]
+    generator = torch.Generator().manual_seed(1)
+    loss = sum((x * torch.randn(x.shape, generator=generator).to(x.dtype)).sum() for x in outputs)
+    gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
+    return [*outputs, *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, gradients, strict=True))]
+
+
+def compare(agree: Any, data: list[Tensor], dtype: torch.dtype, with_state: bool, **form: Any) -> None:
+    """Hold the chunkwise form against the recurrence."""
+    expected = run(data, "reference", torch.float64 if dtype == torch.float32 else dtype, with_state, **form)
+    actual = run(data, "torch", dtype, with_state, **form)
+    agree(zip(NAMES, actual, expected, strict=False), TOLERANCE[dtype])
+
+
+FORMS = [("exp", True), ("exp", False), ("sigmoid", True), ("sigmoid", False)]
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 16, 33, 64, None])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_chunk_size(chunk_size: int | None, form: tuple[str, bool], agree: Any) -> None:
+    """Agree at an odd length, alone and packed, whatever the chunk size."""
+    input_gate, normalize = form
+    rest: dict[str, Any] = {"input_gate": input_gate, "normalize": normalize, "chunk_size": chunk_size}
+    compare(agree, problem(1, 37, 1), torch.float64, True, **rest)
+    compare(agree, problem(1, 51, 4), torch.float64, False, cu_seqlens=offsets((5, 1, 33, 12)), **rest)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("layout", ["dense", "even", "packed", "single"])
+def test_every_form(
+    dtype: torch.dtype, reverse: bool, with_state: bool, form: tuple[str, bool], layout: str, agree: Any
+) -> None:
+    """Agree in every combination of gate, normaliser, state, direction and layout."""
+    lengths = {"dense": None, "even": (16, 16, 16), "packed": (3, 20, 1, 17), "single": (1,)}[layout]
+    batch, time = (3, 19) if lengths is None else (1, sum(lengths))
+    data = problem(batch, time, 3 if lengths is None else len(lengths))
+    boundaries = None if lengths is None else offsets(lengths)
+    compare(
+        agree,
+        data,
+        dtype,
+        with_state,
+        cu_seqlens=boundaries,
+        reverse=reverse,
+        input_gate=form[0],
+        normalize=form[1],
+        chunk_size=8,
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("input_gate", ["exp", "sigmoid"])
+def test_extreme_gates(dtype: torch.dtype, input_gate: str, agree: Any) -> None:
+    """Agree when gates jump between -40 and 40: nothing overflows and no digit is lost."""
+    data = problem(2, 45, 2)
+    for gate in (data[3], data[4]):
+        gate.copy_(40.0 * torch.randint(-1, 2, gate.shape) + 0.1 * torch.randn(gate.shape))
+    expected = run(data, "reference", torch.float64, False, input_gate=input_gate)
+    actual = run(data, "torch", dtype, False, input_gate=input_gate, chunk_size=16)
+    agree(zip(NAMES, actual, expected, strict=False), 1e-10 if dtype == torch.float64 else 1e-4)
+
+
+def test_many_segments(agree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agree when sequences fall into several groups and each group into several segments."""
+    from bio_xlstm.kernels.mlstm import torch_chunkwise
+
+    monkeypatch.setattr(torch_chunkwise, "SEGMENT_ROWS", 24)
+    for reverse in (False, True):
+        data = problem(1, 60, 6)
+        lengths = offsets((4, 21, 1, 17, 9, 8))
+        compare(agree, data, torch.float64, True, cu_seqlens=lengths, chunk_size=4, reverse=reverse)
+    compare(agree, problem(2, 32, 2), torch.float64, False, chunk_size=4)
+
+
+def test_packed_is_alone_is_split(agree: Any) -> None:
+    """Return for a packed sequence what it gives alone, or in two halves through the state."""
+    data = problem(1, 40, 1)[:5]
+    packed, states = mlstm(*data, cu_seqlens=offsets((11, 29)), chunk_size=8)
+    alone, last = mlstm(*(x[:, 11:] for x in data), chunk_size=16)
+    head, middle = mlstm(*(x[:, 11:24] for x in data))
+    tail, end = mlstm(*(x[:, 24:] for x in data), state=middle)
+    pairs = [("alone", packed[:, 11:], alone), ("halves", torch.cat([head, tail], 1), alone)]
+    for name, part in zip("cnm", range(3), strict=True):
+        pairs += [(name, states[part][1:], last[part]), (name + " halves", end[part], last[part])]
+    agree(pairs, 1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_finite_differences(form: tuple[str, bool]) -> None:
+    """Match finite differences through the final state and to the initial one."""
+    leaves = [x.requires_grad_() for x in [x[:, :, :1] if n < 5 else x[:, :1] for n, x in enumerate(problem(1, 5, 2, key=2, value=1, spread=1.0))]]
+
+    def function(*parts: Tensor) -> tuple[Tensor, ...]:
+        state = MlstmState(*parts[5:])
+        lengths = offsets((4, 1))
+        rest: dict[str, Any] = {"input_gate": form[0], "normalize": form[1], "chunk_size": 2}
+        h, last = mlstm(*parts[:5], state=state, cu_seqlens=lengths, backend="torch", **rest)
+        return (h, *last) if form[0] == "exp" else (h, last.c, last.n)
+
+    assert torch.autograd.gradcheck(function, leaves, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_inputs(dtype: torch.dtype, agree: Any) -> None:
+    """Count in float32: half-precision activations only cost the rounding of inputs and outputs."""
+    data = [x.to(dtype) for x in problem(2, 45, 2, spread=1.0)[:5]]
+    data[3:] = [gate.float() for gate in data[3:]]
+    leaves = [x.clone().requires_grad_() for x in data]
+    h, _ = mlstm(*leaves, chunk_size=16)
+    exact = [x.float().requires_grad_() for x in data]
+    expected, _ = mlstm(*exact, backend="reference")
+    assert h.dtype == dtype
+    weight = torch.randn(h.shape)
+    (h.float() * weight).sum().backward()
+    (expected * weight).sum().backward()
+    pairs = [("h", h, expected), *((n, a.grad, b.grad) for n, a, b in zip("qkvif", leaves, exact, strict=True))]
+    agree(pairs, 4 * torch.finfo(dtype).eps)
+
+
+def test_long_forgetting_keeps_its_digits(agree: Any) -> None:
+    """Keep a long sequence with strong forgetting at float32 accuracy."""
+    data = [x.float() for x in problem(1, 250, 1, spread=6.0)[:5]]
+    actual, _ = mlstm(*data, chunk_size=128)
+    expected, _ = mlstm(*(x.double() for x in data), backend="reference")
+    agree([("h", actual, expected)], 1e-5)
+
+
+def test_chunks_follow_the_lengths() -> None:
+    """Choose short chunks for short sequences and never waste most of a tile."""
+    assert choose_chunk([10] * 50, 4, 96, 96) == 16
+    assert choose_chunk([50] * 40, 4, 96, 96) == 64
+    assert choose_chunk([65536], 4, 96, 96) in (32, 64, 128)

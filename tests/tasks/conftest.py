@@ -1,0 +1,39 @@
+"""Tiny models and a shorthand for requests, shared by the tests of tasks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIZES = {"dim": 16, "blocks": 2, "heads": 2}
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Save one small causal model per kind and a bidirectional one for DNA; return their directories."""
+    import bio_xlstm as bx
+
+    folder = tmp_path_factory.mktemp("models")
+    for kind, family in (("dna", "dna"), ("protein", "protein"), ("smiles", "chem")):
+        bx.build(family, **SIZES, seed=0).save(folder / kind, card="# tiny\n\nLicence: Apache-2.0\n")
+    both = bx.build("dna", **SIZES, direction="alternating", objective="masked", seed=0)
+    both.save(folder / "both")
+    return {name: str(folder / name) for name in ("dna", "protein", "smiles", "both")}
+
+
+@pytest.fixture
+def request_for(tiny_models: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that writes an input and asks for its embedding with a tiny model."""
+    from bio_xlstm.tasks.embed.request import EmbedRequest
+
+    def make(
+        kind: str, name: str, text: str | bytes, output: str = "out.parquet", /, **options: Any
+    ) -> EmbedRequest:
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        target = output if output == "-" else str(tmp_path / output)
+        defaults = {"input": str(path), "output": target, "model": tiny_models[kind], "quiet": True}
+        return EmbedRequest(**(defaults | options))
+
+    return make
