@@ -1,5 +1,6 @@
-"""Measure what the README says about speed and memory of `bioxlstm embed`; prints one table per question.
+"""Measure what docs/performance.md says about speed and memory of `bioxlstm embed`; one table per question.
 
+python benchmarks/embedding.py                                        all questions, on small made-up inputs
 python benchmarks/embedding.py help                                   start of the command line
 python benchmarks/embedding.py rows FILE.smi [FILE.smi ...]           memory over rows, share of reading and writing
 python benchmarks/embedding.py genome GENOME.fna                      one long record against short ones
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +26,54 @@ import bio_xlstm as bx
 from bio_xlstm.embedding import embed_batch, pack
 from bio_xlstm.records import open_records
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
 
 def main() -> None:
-    """Run one measurement and print its table."""
+    """Run one measurement, or all of them, and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("question", choices=("help", "rows", "genome", "packed"))
+    parser.add_argument("question", nargs="?", choices=(*QUESTIONS, "all"), default="all")
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--limit", type=int, default=0, help="rows to read at most (0: all)")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="rows, bases or proteins to read at most (0: all)"
+    )
     parser.add_argument("--json", type=Path, help="keep the numbers in this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    numbers = QUESTIONS[options.question](options)
+    numbers = {}
+    for question in QUESTIONS if options.question == "all" else (options.question,):
+        numbers[question] = QUESTIONS[question](options)
+        print()
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+def molecules(options: argparse.Namespace) -> list[str]:
+    """Read SMILES, or repeat the example file."""
+    files = options.files or [EXAMPLES / "molecules.smi"]
+    texts = [record.text for path in files for record in open_records(path)]
+    return (texts if options.files else texts * 50)[: options.limit or None]
+
+
+def genome(options: argparse.Namespace) -> str:
+    """Read the first record of a genome, or draw a million bases."""
+    if not options.files:
+        return "".join(np.random.default_rng(0).choice(list("ACGT"), 1_000_000))[: options.limit or None]
+    record = next(iter(open_records(options.files[0])))
+    return "".join(record.text.split())[: options.limit or None]
+
+
+def proteins(options: argparse.Namespace) -> list[str]:
+    """Read proteins, or draw a thousand of natural lengths (log-normal, median 270)."""
+    if options.files:
+        texts = (record.text for path in options.files for record in open_records(path))
+        return list(islice(texts, options.limit or 10_000))
+    draw = np.random.default_rng(0)
+    lengths = draw.lognormal(5.6, 0.7, options.limit or 1000).astype(int).clip(20, 5000)
+    return ["".join(draw.choice(list("ACDEFGHIKLMNPQRSTVWY"), length)) for length in lengths]
 
 
 def measure_help(options: argparse.Namespace) -> dict[str, float]:
@@ -58,8 +92,7 @@ def measure_help(options: argparse.Namespace) -> dict[str, float]:
 
 def measure_rows(options: argparse.Namespace) -> dict[str, float]:
     """Run `bioxlstm embed` on growing inputs, then time reading, tokenising and writing alone."""
-    texts = [record.text for path in options.files for record in open_records(path)]
-    texts = texts[: options.limit or None]
+    texts = molecules(options)
     sizes = [max(1, len(texts) // 10), len(texts)]
     model = bx.load("chem-small")
     tokens = sum(len(model.tokenizer.prepare(text).ids) for text in texts)
@@ -81,9 +114,7 @@ def measure_rows(options: argparse.Namespace) -> dict[str, float]:
 
 def measure_genome(options: argparse.Namespace) -> list[dict[str, float]]:
     """Embed one long record and the same bases as shorter records, each in a process of its own."""
-    (record,) = list(open_records(options.files[0]))[:1]
-    bases = "".join(record.text.split())
-    bases = bases[: options.limit or None]
+    bases = genome(options)
     rows = []
     for length in (10_000, 100_000, len(bases)):
         total = len(bases) if length == len(bases) else min(len(bases), 10 * length)
@@ -104,9 +135,7 @@ def measure_genome(options: argparse.Namespace) -> list[dict[str, float]]:
 def measure_packed(options: argparse.Namespace) -> dict[str, float]:
     """Embed proteins packed, and with the same model in padded batches of 32."""
     model = bx.load("protein-small")
-    texts = (record.text for path in options.files for record in open_records(path))
-    ids = [prepared for text in texts if len(prepared := model.tokenizer.prepare(text).ids)]
-    ids = ids[: options.limit or 10_000]
+    ids = [one for text in proteins(options) if len(one := model.tokenizer.prepare(text).ids)]
     ways: dict[str, Callable[[], object]] = {
         "packed": lambda: _packed(model, ids),
         "padded, input order": lambda: _padded(model, ids),

@@ -18,12 +18,14 @@ import numpy as np
 import torch
 
 import bio_xlstm
+from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.tasks.baselines import Markov, Stream
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
 from bio_xlstm.tasks.pretrain.held_out import held_out_batches
 from bio_xlstm.tasks.pretrain.packing import Framing, PackedBatch, cut_windows, fill
 from bio_xlstm.tasks.pretrain.settings import Recipe, read_recipe
 from bio_xlstm.tasks.pretrain.token_store import TokenStore
+from bio_xlstm.tokenizers import TOKENIZERS
 
 ORDERS = {"dna": 12, "protein": 5, "smiles": 5}
 RELATED = {
@@ -39,7 +41,9 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--window", type=int, default=0, help="tokens read in one piece [the recipe's window]")
+    parser.add_argument(
+        "--window", type=int, default=0, help="tokens read in one piece [the recipe's window]"
+    )
     parser.add_argument("--tokens", type=int, default=0, help="held-out tokens per domain [all]")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -54,11 +58,13 @@ def main() -> None:
 def compare(name: str, recipe: Recipe, corpus: Corpus, window: int, tokens: int) -> list[dict[str, object]]:
     """Return one row per held-out domain, in nats per token."""
     model = None if name == "none" else bio_xlstm.load(name)
-    tokenizer = model.tokenizer if model else bio_xlstm.tokenizers.TOKENIZERS[recipe.data.kind]()
+    tokenizer = model.tokenizer if model else TOKENIZERS[recipe.data.kind]()
     framing = Framing.of(tokenizer)
     streams, model_nats = {}, {}
     for number, domain in enumerate(corpus.domains):
-        batches = list(held_out_batches(corpus.held_out, number, framing, window=window, budget=16384, tokens=tokens))
+        batches = list(
+            held_out_batches(corpus.held_out, number, framing, window=window, budget=16384, tokens=tokens)
+        )
         if batches:
             streams[domain] = join(batches)
             model_nats[domain] = score(model, batches) if model else math.nan
@@ -84,7 +90,7 @@ def compare(name: str, recipe: Recipe, corpus: Corpus, window: int, tokens: int)
 
 
 @torch.inference_mode()
-def score(model: bio_xlstm.models.model.SequenceModel, batches: Sequence[PackedBatch]) -> float:  # type: ignore[name-defined]
+def score(model: SequenceModel, batches: Sequence[PackedBatch]) -> float:
     """Return the mean of -log p over all targets."""
     from bio_xlstm.tasks.pretrain.data_module import as_tensors
     from bio_xlstm.tasks.pretrain.language_modeling import cross_entropy

@@ -53,11 +53,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value} cannot be read: {error}", ctx, param) from None
     own = settings.pop(str(ctx.info_name), {})
     plain = {name: setting for name, setting in settings.items() if not isinstance(setting, dict)} | own
-    defaults = {name.replace("-", "_"): setting for name, setting in plain.items()}
-    known = {option.name for option in ctx.command.params} - {param.name}
-    unknown = sorted(set(defaults) - known)
+    # an option is known by its words, `--batch-tokens`, and gets its default under its parameter's name
+    names = {word.lstrip("-"): option.name for option in ctx.command.params for word in option.opts}
+    unknown = [name for name in plain if name.replace("_", "-") not in names]
     if unknown:
         raise click.BadParameter(f"{value}: {ctx.info_name} has no option {unknown[0]!r}", ctx, param)
+    defaults = {names[name.replace("_", "-")]: setting for name, setting in plain.items()}
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
 

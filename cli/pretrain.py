@@ -5,22 +5,29 @@ from pathlib import Path
 
 import click
 
+from bio_xlstm.cli import options
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Model directory to write.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), default=Path("."), help="Folder that the recipe's files lie in."
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Model directory to write."
 )
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder for prepared data [OUTPUT/training/corpus].")
-@click.option("--resume/--no-resume", default=True, help="Continue an unfinished run in OUTPUT.")
-@click.option("--overwrite", is_flag=True, help="Begin again, whatever OUTPUT holds.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("."),
+    help="Folder that the recipe's files lie in.",
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Folder for prepared data [OUTPUT/training/corpus]."
+)
+@options.output_policy
 @click.option("--steps", type=click.IntRange(min=1), help="Number of steps, in place of the recipe's.")
 @click.option("--max-minutes", type=float, help="Stop after this time even if steps are left.")
 @click.option("--seed", type=int, help="Seed of weights and data order, in place of the recipe's.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads, in place of the recipe's.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print details.")
+@options.talk
 def pretrain(
     recipe: Path,
     output: Path,
@@ -51,19 +58,17 @@ def pretrain(
     from bio_xlstm.tasks.pretrain.run import pretrain as run
 
     result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache)
-    if quiet:
-        return
-    if result.written:
+    if not result.written:
+        click.echo(f"Stopped after {result.steps} of {settings.training.steps} steps.", err=True)
+        raise click.Abort
+    if not quiet:
         click.echo(f"model     {result.directory}", err=True)
         click.echo(f"trained   {result.steps} of {settings.training.steps} steps", err=True)
         click.echo(f"load it   bio_xlstm.load({str(result.directory)!r})", err=True)
-    else:
-        click.echo(f"stopped after {result.steps} steps; the same command continues", err=True)
 
 
 def _talk(quiet: bool, verbose: bool) -> None:
-    """Send messages of the run to stderr, Lightning's only when asked for."""
-    level = logging.ERROR if quiet else logging.INFO
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=level, force=True)
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.ERROR)
+    """Send messages of the run to stderr; with -v Lightning's too."""
+    level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("bio_xlstm").setLevel(level)

@@ -61,7 +61,7 @@ def show_lengths(found: "Findings") -> None:
     click.echo(f"\nlength  shortest {found.shortest:,}, mean {mean:,.1f}, longest {found.longest:,} tokens")
     most = max(found.lengths.values())
     for lower, count in sorted(found.lengths.items()):
-        span = f"{lower:,} - {2 * lower - 1:,}" if lower > 1 else str(lower)
+        span = f"{lower:,} - {2 * lower - 1:,}" if lower > 1 else "1" if lower else "not read"
         click.echo(f"  {span:<24}{count:>10,}  {'#' * max(1, round(BAR * count / most))}")
 
 
@@ -76,10 +76,9 @@ def show_letters(found: "Findings") -> None:
 
 def show_cost(cost: "Cost", name: str) -> None:
     """Print the estimate."""
-    minutes, seconds = divmod(round(cost.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    memory = f"{cost.memory / 1e9:.1f} GB" if cost.memory else "unknown"
+    from bio_xlstm.tasks.progress import duration, size
+
     click.echo(f"\nembedding with {name} here")
-    click.echo(f"  time    about {hours}:{minutes:02}:{seconds:02} ({cost.tokens_per_second:,.0f} tokens/s)")
-    click.echo(f"  memory  about {memory}")
-    click.echo(f"  output  about {cost.output / 1e6:,.1f} MB as Parquet with one vector per sequence")
+    click.echo(f"  time    about {duration(cost.seconds)} ({cost.tokens_per_second:,.0f} tokens/s)")
+    click.echo(f"  memory  about {size(cost.memory) if cost.memory else 'unknown'}")
+    click.echo(f"  output  about {size(cost.output)} as Parquet with one vector per sequence")

@@ -46,10 +46,13 @@ class SequenceModel(nn.Module):
         """Read tokens (B, T), or N sequences packed in (1, T) with their borders cu_seqlens (N + 1,) int32.
 
         `state` continues sequences of earlier calls; `layers` asks for hidden states, negative from the end.
-        ModelError refuses a state of another model, ConfigError a layer that does not exist.
+        ValueError refuses tokens of another shape, ModelError a state of another model or of other sequences,
+        ConfigError a layer that does not exist.
         """
+        if tokens.ndim != 2 or tokens.numel() == 0 or tokens.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"tokens must be (B, T) int64 with B, T > 0, not {tuple(tokens.shape)} {tokens.dtype}")
         wanted = [self.layer_index(layer) for layer in layers]
-        before = self._block_states(state)
+        before = self._block_states(state, len(tokens) if cu_seqlens is None else len(cu_seqlens) - 1)
         x = self.embedding(tokens)  # (B, T, D)
         kept = {0: x} if 0 in wanted else {}
         after: list[LayerState] = []
@@ -162,8 +165,8 @@ class SequenceModel(nn.Module):
 
         save(self, directory, card)
 
-    def _block_states(self, state: ModelState | None) -> Sequence[LayerState | None]:
-        """Check that a state belongs to this model and take it apart."""
+    def _block_states(self, state: ModelState | None, sequences: int) -> Sequence[LayerState | None]:
+        """Check that a state belongs to this model and to as many sequences as are read, and take it apart."""
         if state is None:
             return [None] * self.config.blocks
         if not self.causal:
@@ -173,6 +176,8 @@ class SequenceModel(nn.Module):
                 f"the state was made by another model (hash {state.model_hash[:12]}); "
                 f"{self.name} has hash {self.weight_hash()[:12]}"
             )
+        if len(state) != sequences:
+            raise ModelError(f"the state holds {len(state)} sequences, but {sequences} are to be read")
         return state.blocks
 
     def _state(

@@ -66,7 +66,9 @@ def count(contexts: np.ndarray, targets: np.ndarray, base: int) -> Counts:
     first = np.flatnonzero(np.diff(owners, prepend=-1))
     totals = np.add.reduceat(times, first) if len(first) else times
     types = np.diff(first, append=len(codes))
-    return Counts(codes, times.astype(np.int32), owners[first], totals.astype(np.int32), types.astype(np.int16))
+    return Counts(
+        codes, times.astype(np.int32), owners[first], totals.astype(np.int32), types.astype(np.int16)
+    )
 
 
 def look_up(counts: Counts, contexts: np.ndarray, targets: np.ndarray, base: int) -> Evidence:

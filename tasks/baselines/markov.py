@@ -62,7 +62,9 @@ class Markov:
             for k, counts in enumerate(self.counts)
         ]
 
-    def _interpolate(self, evidence: Sequence[Evidence], below: np.ndarray | float | None = None) -> np.ndarray:
+    def _interpolate(
+        self, evidence: Sequence[Evidence], below: np.ndarray | float | None = None
+    ) -> np.ndarray:
         """Mix the orders from the shortest context up; `below` is the probability under the first one."""
         first = self.order + 1 - len(evidence)
         probability = np.asarray(self.uniform if below is None else below)

@@ -120,7 +120,11 @@ def _report(
     """Count records and tokens of every domain through all steps."""
     report: dict[str, Any] = {}
     for number, domain in enumerate(domains):
-        entry = {key.removeprefix(f"{domain.name} "): n for key, n in counts.items() if key.startswith(f"{domain.name} ")}
+        entry = {
+            key.removeprefix(f"{domain.name} "): n
+            for key, n in counts.items()
+            if key.startswith(f"{domain.name} ")
+        }
         for title, part in (("distinct", pieces), ("train", train), ("held_out", held)):
             lengths = [len(piece.ids) for piece in part if piece.domain == number]
             entry |= {title: len(lengths), f"{title}_tokens": sum(lengths)}
@@ -135,7 +139,9 @@ def _check_files(recipe: Recipe, data: Path) -> None:
     for domain in recipe.data.domains:
         for name in domain.files:
             if not (data / name).is_file():
-                raise InputError(f"{data / name} (domain {domain.name!r}) does not exist; name the data folder with --data")
+                raise InputError(
+                    f"{data / name} (domain {domain.name!r}) does not exist; name the data folder with --data"
+                )
 
 
 def _files_key(recipe: Recipe, data: Path) -> str:

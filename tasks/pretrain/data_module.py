@@ -77,4 +77,3 @@ class _Endless(IterableDataset):
 def as_tensors(batch: PackedBatch) -> PackedBatch:
     """Turn the arrays of a batch into tensors."""
     return PackedBatch(*(torch.from_numpy(field) for field in batch))  # type: ignore[arg-type]
-

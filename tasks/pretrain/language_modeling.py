@@ -51,7 +51,9 @@ class LanguageModeling(LightningModule):
         names = [name for name, there in zip(self.domains, seen.tolist(), strict=True) if there]
         self.validation = dict(zip(names, nats.tolist(), strict=True))
         self.log("validation_loss", nats.mean().float(), sync_dist=True)
-        self.log_dict({f"validation_{name}": value for name, value in self.validation.items()}, sync_dist=True)
+        self.log_dict(
+            {f"validation_{name}": value for name, value in self.validation.items()}, sync_dist=True
+        )
         self._clock, self._tokens = time.perf_counter(), 0
 
     def configure_optimizers(self) -> dict[str, Any]:

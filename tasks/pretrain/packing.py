@@ -26,7 +26,9 @@ class Framing(NamedTuple):
     def of(cls, tokenizer: Any) -> "Framing":
         """Read the framing of a tokenizer."""
         if tokenizer.start is None or tokenizer.stop is None:
-            raise ConfigError(f"the {tokenizer.kind} vocabulary has no start or stop token: it cannot be trained on")
+            raise ConfigError(
+                f"the {tokenizer.kind} vocabulary has no start or stop token: it cannot be trained on"
+            )
         allowed = np.array(tokenizer.targets, bool)
         allowed[tokenizer.stop] = True
         return cls(tokenizer.start, tokenizer.stop, allowed, tokenizer.complement)
@@ -74,7 +76,9 @@ def cut_windows(store: TokenStore, window: int, phases: np.ndarray | None = None
     return Windows(base + begin, base + end, opens, closes, store.domains[owner])
 
 
-def fill(store: TokenStore, windows: Windows, framing: Framing, reverse: np.ndarray | None = None) -> PackedBatch:
+def fill(
+    store: TokenStore, windows: Windows, framing: Framing, reverse: np.ndarray | None = None
+) -> PackedBatch:
     """Write windows end to end as inputs and targets; `reverse` (N,) bool marks reverse complements.
 
     The stop token is a target only after the true end of a sequence, read in the direction of the window.
@@ -148,7 +152,12 @@ class BatchOrder:
             self._open(self._epoch + 1)
         group = step - self._first_step
         chosen = slice(self._borders[group], self._borders[group + 1])
-        return fill(self.store, Windows(*(field[chosen] for field in self._windows)), self.framing, self._reverse[chosen])
+        return fill(
+            self.store,
+            Windows(*(field[chosen] for field in self._windows)),
+            self.framing,
+            self._reverse[chosen],
+        )
 
     def from_step(self, step: int) -> Iterator[PackedBatch]:
         """Yield batches without end."""

@@ -69,10 +69,12 @@ def pretrain(
     batches = PretrainData(recipe, corpus, model.tokenizer)
     guard = Guard(recipe, folder)
     trainer = _trainer(recipe, folder, guard)
-    with _quiet(), guard.listen():
+    with _quiet():
         trainer.fit(module, batches, ckpt_path=folder / LAST if (folder / LAST).exists() else None)
     written = trainer.global_step >= recipe.training.steps or guard.out_of_time
     if written:
+        with _quiet():
+            trainer.validate(module, datamodule=batches, verbose=False)
         text = card(recipe, corpus, model, module.validation, trainer.global_step)
         model.eval().save(output, card=text)
     return PretrainResult(output, trainer.global_step, written, module.validation)
@@ -87,6 +89,24 @@ class Guard(Callback):
         self.asked_to_stop = False
         self.out_of_time = False
         self.best = float("inf")
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Listen to signals in place of Lightning, which would give up in the middle of a step."""
+
+        def note(*_: Any) -> None:
+            self.asked_to_stop = True
+
+        # only the main thread may listen
+        with contextlib.suppress(ValueError):
+            self._handlers = {
+                number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)
+            }
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Hand the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Look at the clock and at signals after every step."""
@@ -94,7 +114,11 @@ class Guard(Callback):
         minutes = (time.monotonic() - self.begin) / 60
         self.out_of_time = bool(settings.max_minutes) and minutes >= settings.max_minutes
         stop = self.asked_to_stop or self.out_of_time
-        if stop or trainer.global_step % settings.checkpoint_every == 0 or trainer.global_step == settings.steps:
+        if (
+            stop
+            or trainer.global_step % settings.checkpoint_every == 0
+            or trainer.global_step == settings.steps
+        ):
             self._save(trainer, LAST)
         if stop:
             trainer.should_stop = True
@@ -107,7 +131,7 @@ class Guard(Callback):
         described = "  ".join(f"{name} {value:.4f}" for name, value in module.validation.items())
         log.info("step %d  held-out nats per token: %s", trainer.global_step, described)
         mean = sum(module.validation.values()) / len(module.validation)
-        if mean < self.best:
+        if mean < self.best and trainer.state.fn == "fit":
             self.best = mean
             self._save(trainer, BEST)
 
@@ -118,25 +142,6 @@ class Guard(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best validation of the run so far."""
         self.best = state_dict["best"]
-
-    @contextlib.contextmanager
-    def listen(self) -> Iterator[None]:
-        """Turn SIGTERM and SIGINT into a stop after the step under way."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def note(*_: Any) -> None:
-            self.asked_to_stop = True
-
-        try:
-            for number in before:
-                signal.signal(number, note)
-        except ValueError:  # only the main thread may listen to signals
-            before = {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _save(self, trainer: Trainer, name: str) -> None:
         """Write a checkpoint beside its final name, then rename it."""
@@ -178,7 +183,9 @@ def _open_output(recipe: Recipe, output: Path, resume: bool, overwrite: bool) ->
     if (output / "model.safetensors").exists():
         raise OutputError(f"{output} already holds a finished model; use --overwrite to train it anew")
     if (folder / LAST).exists() and not resume:
-        raise OutputError(f"{folder / LAST} is left from an earlier run; use --resume to continue it or --overwrite")
+        raise OutputError(
+            f"{folder / LAST} is left from an earlier run; use --resume to continue it or --overwrite"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     identity = {"recipe": recipe.name, "identity": recipe.identity()}
     if (folder / LAST).exists() and json.loads((folder / IDENTITY).read_text()) != identity:
@@ -193,6 +200,8 @@ def _open_output(recipe: Recipe, output: Path, resume: bool, overwrite: bool) ->
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Lightning's advice, which does not apply to packed batches and in-memory data."""
+    level = logging.WARNING if log.getEffectiveLevel() > logging.DEBUG else logging.INFO
+    logging.getLogger("pytorch_lightning").setLevel(level)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", module="lightning_fabric")

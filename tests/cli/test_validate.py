@@ -57,7 +57,7 @@ def test_the_estimate_is_printed(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "TRIAL_SECONDS", 0.05)
     output = run(PROTEINS, "proteins.fasta", "protein")
     assert "tokens/s)" in output
-    assert "MB as Parquet" in output
+    assert "as Parquet" in output
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

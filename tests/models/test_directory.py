@@ -4,9 +4,11 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import bio_xlstm as bx
 from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.state import ModelState
 
 
 @pytest.fixture
@@ -116,3 +118,14 @@ def test_wrong_setting_is_explained(settings, message):
 def test_unknown_family_lists_the_known():
     with pytest.raises(ConfigError, match="unknown family 'rna'; known: dna, protein, chem"):
         bx.build("rna")
+
+
+def test_damaged_state_is_named(tmp_path):
+    (tmp_path / "a.state").write_bytes(b"not a state")
+    with pytest.raises(ModelError, match="cannot read the state .*a.state"):
+        ModelState.load(tmp_path / "a.state")
+    save_file({"position": torch.zeros(1)}, tmp_path / "b.state")
+    with pytest.raises(ModelError, match="b.state is not a model state of this version"):
+        ModelState.load(tmp_path / "b.state")
+    with pytest.raises(ModelError, match="cannot read the state .*none.state"):
+        ModelState.load(tmp_path / "none.state")

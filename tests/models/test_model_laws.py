@@ -162,6 +162,15 @@ def test_state_of_another_model_is_refused():
         tiny("shared")(tokens_of(5), state=state)
 
 
+def test_wrong_tokens_and_states_are_explained():
+    model, state = tiny(), tiny()(tokens_of(5)).state
+    with pytest.raises(ModelError, match="the state holds 1 sequences, but 2 are to be read"):
+        model(tokens_of(5).expand(2, -1), state=state)
+    for tokens in (tokens_of(5)[0], tokens_of(5).float(), tokens_of(5)[:, :0]):
+        with pytest.raises(ValueError, match=r"tokens must be \(B, T\) int64 with B, T > 0, not "):
+            model(tokens)
+
+
 def test_weight_hash_follows_the_weights():
     model = tiny()
     before = model.weight_hash()

@@ -23,10 +23,10 @@ def start(folder: Path, root: Path, model: str) -> subprocess.Popen[bytes]:
 
 
 def write_input(folder: Path) -> None:
-    """Write 400 proteins of odd lengths, with bad ones among them."""
+    """Write 600 proteins of odd lengths, with bad ones among them."""
     draw = np.random.default_rng(1)
     lines = []
-    for i in range(400):
+    for i in range(600):
         sequence = "".join(draw.choice(list("ACDEFGHIKLMNPQRSTVWY"), draw.integers(0, 90)))
         lines.append(f">p{i}\n{sequence}{'*A' if i % 50 == 7 else ''}\n")
     folder.mkdir()
@@ -63,7 +63,7 @@ def test_killed_again_and_again(tmp_path: Path, root: Path, tiny_models: dict[st
     done = []
     for _ in range(KILLS):
         process = start(killed, root, tiny_models["protein"])
-        kill_after(process, killed, chance.randint(0, 5), chance.random() * 0.02)
+        kill_after(process, killed, chance.randint(0, 4), chance.random() * 0.02)
         done.append(finished_units(killed))
     assert len(set(done)) > 2, "the kills came too early to mean anything"
     assert not (killed / "out.parquet").exists()
@@ -72,7 +72,11 @@ def test_killed_again_and_again(tmp_path: Path, root: Path, tiny_models: dict[st
         assert process.returncode == 0, errors.decode()
     for name in ("out.parquet", "out.parquet.issues.csv"):
         assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert sorted(path.name for path in killed.iterdir()) == ["in.fa", "out.parquet", "out.parquet.issues.csv"]
+    assert sorted(path.name for path in killed.iterdir()) == [
+        "in.fa",
+        "out.parquet",
+        "out.parquet.issues.csv",
+    ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")

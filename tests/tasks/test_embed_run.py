@@ -64,7 +64,10 @@ def test_layers_and_pools(request_for: Make, tiny_models: dict[str, str], tmp_pa
     for layer in (-1, 0):
         for pool in ("mean", "last"):
             np.testing.assert_allclose(
-                found[f"embeddings__L{layer}__{pool}"], model.embed(sequences, pool=pool, layer=layer), rtol=1e-5, atol=1e-6
+                found[f"embeddings__L{layer}__{pool}"],
+                model.embed(sequences, pool=pool, layer=layer),
+                rtol=1e-5,
+                atol=1e-6,
             )
     record = json.loads(str(found["provenance"]))
     assert record["options"]["--layers"] == "-1,0" and record["options"]["--pool"] == "mean,last"
@@ -81,7 +84,9 @@ def test_per_token(request_for: Make, tiny_models: dict[str, str], tmp_path: Pat
     np.testing.assert_allclose(found["values"], expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.tsv.gz", "out.safetensors", "out.h5", "out.pt"])
+@pytest.mark.parametrize(
+    "name", ["out.parquet", "out.csv", "out.tsv.gz", "out.safetensors", "out.h5", "out.pt"]
+)
 def test_every_format_holds_the_same(request_for: Make, tmp_path: Path, name: str) -> None:
     text = fasta([*proteins(6), ""])
     embed_file(request_for("protein", "a.fa", text, "out.npz", kind="protein"))
@@ -135,7 +140,9 @@ def test_shards_are_the_whole(request_for: Make, tmp_path: Path) -> None:
         embed_file(request_for("protein", "a.fa", text, f"{i}.npz", kind="protein", shard=(i, 3)))
         shard = npz(tmp_path / f"{i}.npz")
         rows += shard["rows"].tolist()
-        np.testing.assert_allclose(shard["embeddings"], whole["embeddings"][shard["rows"]], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            shard["embeddings"], whole["embeddings"][shard["rows"]], rtol=1e-5, atol=1e-6
+        )
     assert sorted(rows) == list(range(23))
 
 
@@ -171,7 +178,9 @@ def memory_of(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "embed_batch", limited)
 
 
-def test_smaller_batches_give_the_same(request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smaller_batches_give_the_same(
+    request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = fasta(proteins(40))
     embed_file(request_for("protein", "a.fa", text, "a.npz", kind="protein", batch_tokens=2048))
     memory_of(300, monkeypatch)
@@ -214,7 +223,9 @@ def test_same_command_again_is_complete(request_for: Make, tmp_path: Path) -> No
         said: list[str] = []
         again = embed_file(request_for("protein", "a.fa", text, name, kind="protein"), said.append)
         assert again == first and f"{name} is already complete" in said[0]
-        with pytest.raises(OutputError, match=rf"{name} exists but --rc was none|--max-length was None and is now 3"):
+        with pytest.raises(
+            OutputError, match=rf"{name} exists but --rc was none|--max-length was None and is now 3"
+        ):
             embed_file(request_for("protein", "a.fa", text, name, kind="protein", max_length=3))
         with pytest.raises(OutputError, match=rf"{name} exists but the input a.fa changed; use --overwrite"):
             embed_file(request_for("protein", "a.fa", text + ">x\nMK\n", name, kind="protein"))
@@ -228,20 +239,27 @@ def test_provenance_is_complete(request_for: Make, tiny_models: dict[str, str], 
     import bio_xlstm as bx
 
     text = fasta(proteins(3))
-    embed_file(request_for("protein", "a.fa", text, "out.npz", kind="protein", seed=5, command_line="bioxlstm embed a.fa"))
+    embed_file(
+        request_for(
+            "protein", "a.fa", text, "out.npz", kind="protein", seed=5, command_line="bioxlstm embed a.fa"
+        )
+    )
     record = json.loads(str(npz(tmp_path / "out.npz")["provenance"]))
     assert record["weight_hash"] == bx.load(tiny_models["protein"]).weight_hash()
     assert record["input_sha256"] == hashlib.sha256(text.encode()).hexdigest()
     expected = {
-        "command": "embed", "command_line": "bioxlstm embed a.fa", "licence": "Apache-2.0", "dtype": "fp32", "input": "a.fa",
-        "device": "cpu", "seed": 5, "code_version": bx.__version__, "format_version": 1, "rows": 3, "failed": 0, "issues": 0,
+        "command": "embed", "command_line": "bioxlstm embed a.fa", "licence": "Apache-2.0", "dtype": "fp32",
+        "input": "a.fa", "device": "cpu", "seed": 5, "code_version": bx.__version__, "format_version": 1,
+        "rows": 3, "failed": 0, "issues": 0,
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert record["backend"] not in ("", "auto")
 
 
 def test_wrong_modality_is_refused_before_work(request_for: Make, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a.fa holds proteins, but the model \w+ reads DNA; use -m protein-small, or --kind"):
+    with pytest.raises(
+        InputError, match=r"a.fa holds proteins, but the model \w+ reads DNA; use -m protein-small, or --kind"
+    ):
         embed_file(request_for("dna", "a.fa", fasta(proteins(5))))
     with pytest.raises(InputError, match=r"a.smi holds molecules, but .* reads proteins; use -m chem-small"):
         embed_file(request_for("protein", "a.smi", "CCO\n"))
@@ -273,7 +291,11 @@ def test_the_model_is_chosen_and_named(
         ({"batch_tokens": 3}, ConfigError, "--batch-tokens must be at least 16, not 3"),
         ({"shard": (0, 4)}, ConfigError, "--shard 0/4: shards are counted 1/N, 2/N, ... N/N"),
         ({"layers": "9"}, ConfigError, "there is no layer 9"),
-        ({"layers": "x"}, ConfigError, "--layers takes numbers separated by commas, or all; 'x' is no number"),
+        (
+            {"layers": "x"},
+            ConfigError,
+            "--layers takes numbers separated by commas, or all; 'x' is no number",
+        ),
         ({"layers": "0,0"}, ConfigError, "--layers 0,0 names the same layer twice"),
         ({"rc": "average"}, ConfigError, "--rc average is for DNA"),
         ({"device": "tpu"}, ConfigError, "--device must be auto, cpu, cuda, cuda:NUMBER or mps, not 'tpu'"),
@@ -283,22 +305,30 @@ def test_the_model_is_chosen_and_named(
         ({"output": "x.xyz"}, ConfigError, "the suffix of x.xyz names no format"),
     ],
 )
-def test_wrong_requests(request_for: Make, options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_requests(
+    request_for: Make, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         embed_file(request_for("protein", "a.fa", ">a\nMKT\n", **({"kind": "protein"} | options)))
 
 
 def test_the_input_is_never_overwritten(request_for: Make) -> None:
     with pytest.raises(OutputError, match=r"a.csv is the input; give the output another name"):
-        embed_file(request_for("protein", "a.csv", "id,sequence\na,MKT\n", "a.csv", kind="protein", overwrite=True))
+        embed_file(
+            request_for("protein", "a.csv", "id,sequence\na,MKT\n", "a.csv", kind="protein", overwrite=True)
+        )
 
 
-def test_a_full_disk_is_said_before_work(request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_before_work(
+    request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Usage:
         free = 100
 
     monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(OutputError, match=r"out.parquet and its parts need about .* 100 B are free .*--store-dtype fp16"):
+    with pytest.raises(
+        OutputError, match=r"out.parquet and its parts need about .* 100 B are free .*--store-dtype fp16"
+    ):
         embed_file(request_for("protein", "a.fa", fasta(proteins(5)), kind="protein"))
     assert not list(tmp_path.glob("out*"))
 
@@ -306,7 +336,11 @@ def test_a_full_disk_is_said_before_work(request_for: Make, tmp_path: Path, monk
 def test_dry_run_estimates_without_writing(request_for: Make, tmp_path: Path) -> None:
     sequences = proteins(5)
     text = estimate.dry_run(open_job(request_for("protein", "a.fa", fasta(sequences), kind="protein"), print))
-    assert "5 records" in text and f"{sum(map(len, sequences)):,} letters" in text and "tokens per second" in text
+    assert (
+        "5 records" in text
+        and f"{sum(map(len, sequences)):,} letters" in text
+        and "tokens per second" in text
+    )
     assert [line.split()[0] for line in text.splitlines()] == ["input", "model", "output", "disk", "time"]
     assert not list(tmp_path.glob("out*"))
 
@@ -323,14 +357,21 @@ def test_small_choices() -> None:
     import torch
 
     assert parse_layers("all", 3) == ("0", "1", "2") and parse_layers("-1, 0", 3) == ("-1", "0")
-    assert choose_device("cpu") == "cpu" and choose_dtype("auto") is torch.float32 and choose_dtype("bf16") is torch.bfloat16
+    assert (
+        choose_device("cpu") == "cpu"
+        and choose_dtype("auto") is torch.float32
+        and choose_dtype("bf16") is torch.bfloat16
+    )
     assert choose_backend("auto") == choose_backend(choose_backend("auto"))
     with pytest.raises(ConfigError, match="--backend none-such is not part of this version"):
         choose_backend("none-such")
     if not torch.backends.mps.is_available():
         with pytest.raises(ConfigError, match="--device mps: this machine has no Apple GPU"):
             choose_device("mps")
-    assert auto_batch_tokens(192, None, causal=True) == 2048 and auto_batch_tokens(192, None, causal=False) == 16384
+    assert (
+        auto_batch_tokens(192, None, causal=True) == 2048
+        and auto_batch_tokens(192, None, causal=False) == 16384
+    )
     assert auto_batch_tokens(192, 80 << 30, causal=True) == 262_144
     assert choose_workers(3, chemistry=False, device="cpu", records=1) == 3
     assert choose_workers(None, chemistry=True, device="cpu", records=10**6) == 0
@@ -339,7 +380,9 @@ def test_small_choices() -> None:
     assert (size(999), size(1500), size(2e9), size(3e13)) == ("999 B", "1.5 KB", "2.0 GB", "30.0 TB")
 
 
-def test_progress_writes_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_writes_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bio_xlstm.tasks.progress.LINE_SECONDS", 0.0)
     with Progress("embed", 10) as progress:
         progress.advance(4, skipped=True)

@@ -54,7 +54,9 @@ def test_takes_a_loaded_model(tiny_models: dict[str, str], embedder: SequenceEmb
     from sklearn.base import clone
 
     held = SequenceEmbedder(bx.load(tiny_models["protein"]), pool="last")
-    np.testing.assert_array_equal(clone(held).transform(PROTEINS), embedder.set_params(pool="last").transform(PROTEINS))
+    np.testing.assert_array_equal(
+        clone(held).transform(PROTEINS), embedder.set_params(pool="last").transform(PROTEINS)
+    )
 
 
 def test_bad_sequences_raise_or_are_nan(tiny_models: dict[str, str]) -> None:
@@ -63,8 +65,8 @@ def test_bad_sequences_raise_or_are_nan(tiny_models: dict[str, str]) -> None:
     assert np.isnan(vectors).all(1).tolist() == [False, True, True, True, True, True, True, False]
     embedder = SequenceEmbedder(tiny_models["smiles"])
     for row, message in [
-        ("C1CC", "sequence 1: invalid_smiles: unclosed ring"), ("", "sequence 1: empty"), (7, "error: 7 is not a string"),
-        ("C[Xx]", "unknown_token"),
+        ("C1CC", "sequence 1: invalid_smiles: unclosed ring"), ("", "sequence 1: empty"),
+        (7, "error: 7 is not a string"), ("C[Xx]", "unknown_token"),
     ]:  # fmt: skip
         with pytest.raises(SequenceError, match=message):
             embedder.transform(["CCO", row])

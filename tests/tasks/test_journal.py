@@ -106,14 +106,18 @@ def test_a_damaged_header_begins_anew(output: Path, header: str) -> None:
 
 def test_a_changed_option_is_named_and_overwrite_begins_anew(output: Path) -> None:
     changed = provenance(options={"--pool": "max"})
-    with pytest.raises(OutputError, match=r"--pool was mean and is now max .*use --overwrite to start afresh"):
+    with pytest.raises(
+        OutputError, match=r"--pool was mean and is now max .*use --overwrite to start afresh"
+    ):
         Journal(output, changed).__enter__()
     with Journal(output, changed, overwrite=True) as journal:
         assert not journal.parts
 
 
 def test_a_changed_input_is_named(output: Path) -> None:
-    with pytest.raises(OutputError, match=r"the input in.fa changed since .*out.txt.parts was begun; use --overwrite"):
+    with pytest.raises(
+        OutputError, match=r"the input in.fa changed since .*out.txt.parts was begun; use --overwrite"
+    ):
         Journal(output, provenance(input_sha256="11" * 32)).__enter__()
 
 
@@ -178,7 +182,9 @@ def test_an_output_that_stands(tmp_path: Path) -> None:
     assert finished_record(output, provenance(), lambda path: record, True) is None
     with pytest.raises(OutputError, match="out exists and was not written by this command; use --overwrite"):
         finished_record(output, provenance(), lambda path: None, False)
-    with pytest.raises(OutputError, match="out exists but --dtype was fp32 and is now bf16; use --overwrite to repl"):
+    with pytest.raises(
+        OutputError, match="out exists but --dtype was fp32 and is now bf16; use --overwrite to repl"
+    ):
         finished_record(output, provenance(dtype="bf16"), lambda path: record, False)
 
 

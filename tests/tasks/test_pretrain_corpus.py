@@ -49,8 +49,19 @@ def test_hash_split_depends_on_the_sequence_alone() -> None:
 
 
 def test_scaffolds_never_stand_on_both_sides() -> None:
-    rings = ["c1ccccc1", "C1CCCCC1", "c1ccncc1", "c1ccsc1", "C1CCOC1", "c1ccc2ccccc2c1", "C1CCNCC1", "c1cc[nH]c1"]
-    molecules = texts(*(f"{tail}{ring}" for ring in rings for tail in ("C", "CC", "CCO", "N#C")), "CCO", "not a molecule")
+    rings = [
+        "c1ccccc1",
+        "C1CCCCC1",
+        "c1ccncc1",
+        "c1ccsc1",
+        "C1CCOC1",
+        "c1ccc2ccccc2c1",
+        "C1CCNCC1",
+        "c1cc[nH]c1",
+    ]
+    molecules = texts(
+        *(f"{tail}{ring}" for ring in rings for tail in ("C", "CC", "CCO", "N#C")), "CCO", "not a molecule"
+    )
     train, held = by_scaffold(molecules, domains(0.5), seed=1)
     assert train and held
     assert not {scaffold_key(p.text) for p in train} & {scaffold_key(p.text) for p in held}
@@ -110,7 +121,9 @@ def test_limits_keep_that_many_held_out_sequences(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_unknown_kinds_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone.smi \(domain 'all'\) does not exist; name the data folder with --data"):
+    with pytest.raises(
+        InputError, match=r"gone.smi \(domain 'all'\) does not exist; name the data folder with --data"
+    ):
         prepare(recipe(["gone.smi"]), tmp_path, tmp_path)
     with pytest.raises(ConfigError, match=r"kind must be one of .*, not 'rna'"):
         prepare(recipe([], kind="rna"), tmp_path, tmp_path)

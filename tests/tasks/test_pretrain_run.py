@@ -14,7 +14,7 @@ from bio_xlstm.tasks.pretrain.language_modeling import rate
 from bio_xlstm.tasks.pretrain.run import pretrain
 from bio_xlstm.tasks.pretrain.settings import Recipe, TrainingSettings, parse_recipe, with_overrides
 
-MOLECULES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN(CC)CC", "O=C=O", "C#N", "ClCCl", "c1ccncc1"]
+MOLECULES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN(CC)CC", "O=C=O", "C#N", "ClCCl", "n1ccccc1"]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def recipe(**training) -> Recipe:
     return parse_recipe(
         {
             "name": "tiny",
-            "model": {"family": "chem", "dim": 32, "blocks": 2, "heads": 2},
+            "model": {"family": "chem", "dim": 32, "blocks": 1, "heads": 2},
             "data": {
                 "kind": "smiles",
                 "window": 16,
@@ -39,7 +39,9 @@ def recipe(**training) -> Recipe:
                     {"name": "unseen", "files": ["other.smi"], "held_out": 1.0},
                 ],
             },
-            "training": settings | {"validate_every": 3, "checkpoint_every": 3, "log_every": 2, "threads": 1} | training,
+            "training": settings
+            | {"validate_every": 3, "checkpoint_every": 3, "log_every": 2, "threads": 1}
+            | training,
         }
     )
 
@@ -49,13 +51,13 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_tiny_model_memorises_eight_molecules(data: Path) -> None:
-    settings = recipe(steps=120, batch_tokens=64, warmup=10, validate_every=200, checkpoint_every=200)
+    settings = recipe(steps=80, batch_tokens=64, warmup=10, validate_every=200, checkpoint_every=200)
     result = pretrain(settings, data, data / "out")
-    assert result.written and result.steps == 120
+    assert result.written and result.steps == 80
     model = bio_xlstm.load(data / "out")
     tokenizer = model.tokenizer
     for molecule in MOLECULES:
-        ids = torch.tensor([[tokenizer.start, *tokenizer.encode(molecule)]])
+        ids = torch.tensor([[tokenizer.start, *tokenizer.encode(molecule).tolist()]])
         predicted = model(ids).logits.argmax(-1)[0].tolist()
         # the first token cannot be known; after two the molecule is
         assert predicted[3:] == [*ids[0, 4:].tolist(), tokenizer.stop][: len(predicted[3:])]
@@ -85,7 +87,9 @@ def test_a_stopped_run_ends_bit_for_bit_like_an_undisturbed_one(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_between_checkpoints_repeats_the_lost_steps(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretrain(recipe(), data, data / "whole")
 
     class Killed(run_module.Guard):

@@ -41,7 +41,10 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
         ({"model": None}, r"section \[model\] is missing"),
         ({"model__family": None}, r"\[model\] needs a family"),
         ({"data__windows": 3}, r"\[data\] has no key windows; known: .*window"),
-        ({"data__domains": [{"name": "a", "file": "x"}]}, r"\[\[data.domains\]\] has no key file; known: files"),
+        (
+            {"data__domains": [{"name": "a", "file": "x"}]},
+            r"\[\[data.domains\]\] has no key file; known: files",
+        ),
         ({"data__domains": [{"name": "a"}]}, r"\[\[data.domains\]\] is incomplete: .*files"),
         ({"data__domains": []}, r"needs at least one \[\[data.domains\]\]"),
         ({"data__domains": "x"}, r"domains are written as \[\[data.domains\]\]"),

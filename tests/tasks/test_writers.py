@@ -40,7 +40,8 @@ def parts_of(columns: tuple[Column, ...], store: str = "fp32") -> list[Part]:
     parts = []
     for begin, end in ((0, 4), (4, 4), (4, 9), (9, 10)):
         rows = [
-            Row(i, IDS[i], LENGTHS[i], STATUS[i], "" if STATUS[i] == "ok" else f"reason {i}") for i in range(begin, end)
+            Row(i, IDS[i], LENGTHS[i], STATUS[i], "" if STATUS[i] == "ok" else f"reason {i}")
+            for i in range(begin, end)
         ]
         counts = np.array([row.length if row.good else 0 for row in rows], np.int64)
         values = {}
@@ -113,7 +114,9 @@ def test_parquet_loads_as_the_hint_says(tmp_path: Path) -> None:
         names: dict[str, Any] = {}
         path = written(result, "parquet", tmp_path)
         exec(FORMATS["parquet"].load_hint(str(path), result), names)
-        np.testing.assert_array_equal(names["vectors"], whole(result, MEAN)[[s not in ("error", "empty") for s in STATUS]])
+        np.testing.assert_array_equal(
+            names["vectors"], whole(result, MEAN)[[s not in ("error", "empty") for s in STATUS]]
+        )
 
 
 def test_several_columns_are_named_for_layer_and_pool(tmp_path: Path) -> None:
@@ -143,7 +146,10 @@ def test_npz_per_token(tmp_path: Path) -> None:
     result = result_of(TOKENS)
     with np.load(written(result, "npz", tmp_path), allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["values"], whole(result, TOKENS))
-        good = [length if status not in ("error", "empty") else 0 for length, status in zip(LENGTHS, STATUS, strict=True)]
+        good = [
+            length if status not in ("error", "empty") else 0
+            for length, status in zip(LENGTHS, STATUS, strict=True)
+        ]
         assert np.diff(arrays["offsets"]).tolist() == good and len(arrays["offsets"]) == 11
         assert [len(rows) for rows in rows_of(arrays["values"], arrays["offsets"])] == good
 
@@ -158,7 +164,10 @@ def test_safetensors(tmp_path: Path, store: str, column: Column) -> None:
     path = written(result, "safetensors", tmp_path)
     arrays = load_file(path)
     values = arrays["values" if column is TOKENS else "embeddings"]
-    assert str(values.dtype) == {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16"}[store]
+    assert (
+        str(values.dtype)
+        == {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16"}[store]
+    )
     np.testing.assert_array_equal(values.float().numpy(), whole(result, column).astype(np.float32))
     letters, offsets = arrays["ids"].numpy().tobytes(), arrays["ids_offsets"].tolist()
     assert [letters[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)] == IDS
@@ -214,7 +223,10 @@ def test_esm_pt(tmp_path: Path, column: Column) -> None:
         index = list(csv.DictReader(file))
     assert [row["id"] for row in index] == IDS
     assert len({row["file"] for row in index}) == 10 and index[0]["file"] == "sp|P1|A.pt"
-    assert {entry.name for entry in path.iterdir()} == {row["file"] for row in index} | {"index.csv", "provenance.json"}
+    assert {entry.name for entry in path.iterdir()} == {row["file"] for row in index} | {
+        "index.csv",
+        "provenance.json",
+    }
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.pt"]
     kind = "representations" if column is TOKENS else "mean_representations"
     vectors = []
@@ -298,13 +310,25 @@ def test_memory_holds_one_part_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "name", "options", "message"),
     [
-        ("x.xyz", None, {}, r"the suffix of x.xyz names no format; use .parquet, .npz, .safetensors, .csv, .tsv, .h5"),
+        (
+            "x.xyz",
+            None,
+            {},
+            r"the suffix of x.xyz names no format; use .parquet, .npz, .safetensors, .csv, .tsv, .h5",
+        ),
         ("-", "npz", {}, "standard output takes csv or tsv, not npz"),
-        ("x.csv", None, {"per_token": True}, "csv cannot hold one vector per token; use .npz, .safetensors, .h5, .pt"),
+        (
+            "x.csv",
+            None,
+            {"per_token": True},
+            "csv cannot hold one vector per token; use .npz, .safetensors, .h5, .pt",
+        ),
         ("x.h5", None, {"columns": 2}, "rostlab-h5 holds one vector per sequence"),
     ],
 )
-def test_wrong_formats_are_refused(output: str, name: str | None, options: dict[str, Any], message: str) -> None:
+def test_wrong_formats_are_refused(
+    output: str, name: str | None, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         choose_format(output, name, **({"per_token": False, "columns": 1} | options))
 
@@ -316,7 +340,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_suffixes_choose() -> None:
-    for output, name in [("a.PARQUET", "parquet"), ("a.csv.gz", "csv"), ("b.tsv", "tsv"), ("c.pt", "esm-pt"), ("-", "csv")]:
+    for output, name in [
+        ("a.PARQUET", "parquet"),
+        ("a.csv.gz", "csv"),
+        ("b.tsv", "tsv"),
+        ("c.pt", "esm-pt"),
+        ("-", "csv"),
+    ]:
         assert choose_format(output, None, per_token=False, columns=1).name == name
     assert choose_format("whatever", "npz", per_token=False, columns=1).name == "npz"
 
