@@ -2,9 +2,9 @@
 
     python benchmarks/perplexity.py MODEL RECIPE --data DIR --cache DIR [--json FILE]
 
-All models read the same windows and predict the same tokens, stop tokens among them. Markov models are counted twice, on
-the whole training part and on the training part of the domains that the held-out one belongs to (`own`); their
-smoothing is tuned on the held-out tokens themselves, which favours them.
+All models read the same windows and predict the same tokens, stop tokens among them. The Markov models are counted
+twice, on the whole training part and on the part of the domains related to the held-out one (`own`); their smoothing is
+tuned on the held-out tokens themselves, which favours them.
 """
 
 import argparse
@@ -92,8 +92,8 @@ def compare(name: str, recipe: Recipe, corpus: Corpus, window: int, tokens: int)
 @torch.inference_mode()
 def score(model: SequenceModel, batches: Sequence[PackedBatch]) -> float:
     """Return the mean of -log p over all targets."""
-    from bio_xlstm.tasks.pretrain.data_module import as_tensors
     from bio_xlstm.tasks.pretrain.language_modeling import cross_entropy
+    from bio_xlstm.tasks.pretrain.tensor_batch import as_tensors
 
     nats = sum(float(cross_entropy(model, as_tensors(batch), "sum")) for batch in batches)
     return nats / sum(int((batch.targets >= 0).sum()) for batch in batches)

@@ -14,13 +14,17 @@ def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
     if batch != 1:
         raise ValueError(f"cu_seqlens needs a batch of one packed row, got B = {batch}")
     if cu_seqlens.dim() != 1 or len(cu_seqlens) < 2 or cu_seqlens.dtype not in (torch.int32, torch.int64):
-        raise ValueError(f"cu_seqlens must be (N + 1,) int32, got {tuple(cu_seqlens.shape)} {cu_seqlens.dtype}")
+        raise ValueError(
+            f"cu_seqlens must be (N + 1,) int32, got {tuple(cu_seqlens.shape)} {cu_seqlens.dtype}"
+        )
     bounds = cu_seqlens.tolist()
     if bounds[0] != 0 or bounds[-1] != time:
         raise ValueError(f"cu_seqlens must run from 0 to T = {time}, got {bounds[0]} to {bounds[-1]}")
     for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
         if stop <= start:
-            raise ValueError(f"cu_seqlens: sequence {row} must hold at least one token, got {start} to {stop}")
+            raise ValueError(
+                f"cu_seqlens: sequence {row} must hold at least one token, got {start} to {stop}"
+            )
     return len(bounds) - 1
 
 

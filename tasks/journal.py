@@ -153,6 +153,14 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(output.name + ".parts")
 
 
+def discard_parts(output: Path) -> None:
+    """Remove what an earlier run left beside a complete output; OutputError when another run is at work there."""
+    folder = parts_folder(output)
+    if folder.exists():
+        with OutputLock(folder / "lock", output):
+            shutil.rmtree(folder)
+
+
 def whole_lines(path: Path) -> tuple[list[str], int]:
     """Return the complete lines of a file and the number of bytes they take; a torn last line is left out."""
     data = path.read_bytes()

@@ -54,7 +54,7 @@ def test_pools_are_what_they_say(model):
 
 def test_windows_of_a_model_that_reads_both_ways_cover_every_token():
     model = bx.build("dna", dim=32, blocks=2, heads=2, direction="shared", objective="masked").eval()
-    for length in (1, 15, 16, 17, 28, 29, 100, 257):
+    for length in (1, 15, 16, 17, 28, 29, 75):
         (ids,) = sequences((length,))
         (vectors,) = embed_batch(model, [ids], pools=("none",), batch_tokens=16)
         assert vectors[2, "none"].shape == (length, 32)

@@ -114,7 +114,8 @@ class SequenceModel(nn.Module):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Split the parameters for AdamW: matrices decay; norms, skips, biases, gates and embeddings do not."""
-        decayed, kept = [], []
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
             matrix = parameter.ndim >= 2 and not any(
                 part in name for part in ("embedding", "_gate", "conv_weight")

@@ -5,7 +5,9 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 
-def step(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, activation: str) -> tuple[Tensor, Tensor]:
+def step(
+    x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, activation: str
+) -> tuple[Tensor, Tensor]:
     """Read one token per sequence: x (N, C), state (N, W - 1, C) -> y (N, C), new state."""
     window = torch.cat([state.to(x.dtype), x[:, None]], dim=1)  # (N, W, C)
     dtype = torch.promote_types(x.dtype, torch.float32)

@@ -81,7 +81,7 @@ class _Conv(torch.autograd.Function):
         return silu(y) if activation == "silu" else y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Any:
         """Return the gradients of x, weight, bias and state."""
         x, weight, state, before = ctx.saved_tensors

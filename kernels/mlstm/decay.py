@@ -17,7 +17,8 @@ class Decay(NamedTuple):
     prefix: Tensor  # log f of tokens 0..i
     suffix: Tensor  # log i of token j plus log f of tokens j+1..L-1
     top: Tensor  # running maximum over j <= i of log i of j plus log f of tokens j+1..i
-    levels: list[tuple[Tensor, Tensor]]  # per block size s: suffix of the early, prefix of the late half (..., blocks, s)
+    # per block size s: suffix of the early and prefix of the late half of each block pair, (..., blocks, s)
+    levels: list[tuple[Tensor, Tensor]]
 
 
 def scan_gates(log_i: Tensor, log_f: Tensor) -> Decay:
@@ -46,7 +47,8 @@ def decay_tile(decay: Decay, log_i: Tensor, shift: Tensor) -> Tensor:
         half = early.shape[-1]
         shape = (*log_i.shape[:-1], -1, 2, half)
         rows = late - shift.view(shape)[..., 1, :]  # (..., blocks, half)
-        blocks = tile.view(*shape, size // (2 * half), 2, half)[..., 1, :, :, 0, :]  # (..., blocks, half, blocks, half)
+        # (..., blocks, half, blocks, half)
+        blocks = tile.view(*shape, size // (2 * half), 2, half)[..., 1, :, :, 0, :]
         target = blocks.diagonal(dim1=-4, dim2=-2)  # (..., half, half, blocks)
         torch.add(rows.mT.unsqueeze(-2), early.mT.unsqueeze(-3), out=target)
     return tile.exp_()

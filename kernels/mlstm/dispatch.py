@@ -112,7 +112,9 @@ def _check_tokens(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, rank: i
     if k.shape != q.shape:
         raise ValueError(f"k must have the shape of q {tuple(q.shape)}, got {tuple(k.shape)}")
     if v.dim() != rank or v.shape[:-1] != q.shape[:-1] or v.shape[-1] == 0:
-        raise ValueError(f"v must agree with q {tuple(q.shape)} in all but the last axis, got {tuple(v.shape)}")
+        raise ValueError(
+            f"v must agree with q {tuple(q.shape)} in all but the last axis, got {tuple(v.shape)}"
+        )
     for name, gate in (("i", i), ("f", f)):
         if gate.shape != q.shape[:-1]:
             raise ValueError(f"{name} must have shape {tuple(q.shape[:-1])}, got {tuple(gate.shape)}")

@@ -50,7 +50,14 @@ def step(
 
 
 def _scan(
-    q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MlstmState, reverse: bool, form: dict[str, object]
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    i: Tensor,
+    f: Tensor,
+    state: MlstmState,
+    reverse: bool,
+    form: dict[str, object],
 ) -> tuple[Tensor, MlstmState]:
     """Read B sequences of equal length, token by token."""
     time = range(q.shape[1])
@@ -87,8 +94,9 @@ def mlstm_reference(
     bounds = cu_seqlens.tolist()
     outputs, states = [], []
     for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        tokens = [x[:, start:stop] for x in (q, k, v, i, f)]
-        h, last = _scan(*tokens, MlstmState(*(part[row : row + 1] for part in state)), reverse, form)
+        q1, k1, v1, i1, f1 = (x[:, start:stop] for x in (q, k, v, i, f))
+        alone = MlstmState(*(part[row : row + 1] for part in state))
+        h, last = _scan(q1, k1, v1, i1, f1, alone, reverse, form)
         outputs.append(h)
         states.append(last)
     return torch.cat(outputs, dim=1), MlstmState(*(torch.cat(parts) for parts in zip(*states, strict=True)))

@@ -41,7 +41,8 @@ def _waves(counts: list[int], limit: int) -> list[tuple[slice, slice, tuple[int,
     pieces = []
     for low in range(0, len(counts), limit):
         group = counts[low : low + limit]
-        start, waves, tiles = 0, [], 0
+        start, tiles = 0, 0
+        waves: list[int] = []
         for chunk in range(group[0]):
             active = sum(count > chunk for count in group) if chunk else len(group)
             if waves and tiles + active > limit:
@@ -69,7 +70,9 @@ def plan_tiles(
         for chunk, active in zip(range(chunks.start, chunks.stop), waves, strict=True):
             corners.extend((order[group.start + row], chunk) for row in range(active))
         ends = chunks.stop == sorted_counts[group.start]
-        segments.append(Segment(group, slice(first_tile, len(corners)), chunks, waves, chunks.start == 0, ends))
+        segments.append(
+            Segment(group, slice(first_tile, len(corners)), chunks, waves, chunks.start == 0, ends)
+        )
     read, write, padding = _rows(bounds, size, heads, corners, reverse)
     moved = order != list(range(len(order)))
     return Plan(

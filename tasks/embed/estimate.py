@@ -9,6 +9,7 @@ import numpy as np
 
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.embed.setup import Job
+from bio_xlstm.tasks.journal import parts_folder
 from bio_xlstm.tasks.progress import duration, size
 
 _NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 4}
@@ -36,8 +37,11 @@ def estimate_size(job: Job) -> Estimate:
 
 def check_disk(job: Job) -> None:
     """Raise OutputError when the disk has too little room for the run."""
-    folder = Path(job.request.output).parent
-    free, needed = shutil.disk_usage(folder).free, estimate_size(job).peak
+    output = Path(job.request.output)
+    folder = output.parent
+    # the parts of an earlier run take room that this one will not need again
+    done = sum(path.stat().st_size for path in parts_folder(output).glob("*"))
+    free, needed = shutil.disk_usage(folder).free, estimate_size(job).peak - done
     if needed > free:
         raise OutputError(
             f"{job.request.output} and its parts need about {size(needed)}, but {size(free)} are free in {folder}; "

@@ -12,7 +12,7 @@ from bio_xlstm.tasks.embed.prepare import Ready, Unit, choose_workers, prepared_
 from bio_xlstm.tasks.embed.request import EmbedRequest
 from bio_xlstm.tasks.embed.setup import Job, Say, open_job
 from bio_xlstm.tasks.finished import finished_record
-from bio_xlstm.tasks.journal import Journal, parts_folder, remove
+from bio_xlstm.tasks.journal import Journal, discard_parts
 from bio_xlstm.tasks.progress import Progress
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.issues import store_issues
@@ -45,7 +45,7 @@ def run_job(job: Job, say: Say = _silent) -> Outcome:
     output = Path(job.request.output)
     record = finished_record(output, job.provenance, job.form.read_record, job.request.overwrite)
     if record is not None:
-        remove(parts_folder(output))
+        discard_parts(output)
         say(f"{output} is already complete; --overwrite makes it anew")
         return describe_file(_result(job, job.provenance, record, list), job.form, output)
     check_disk(job)

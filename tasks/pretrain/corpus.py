@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.records import open_records
 from bio_xlstm.tasks.pretrain.settings import Domain, Recipe
@@ -52,8 +54,8 @@ def _write(recipe: Recipe, data: Path, folder: Path) -> None:
     held = _limit(held, settings.held_out_limit, settings.seed)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    write_store(collect(train, tokenizer.dtype), partial / "train")
-    write_store(collect(held, tokenizer.dtype), partial / "held_out")
+    write_store(collect(train, np.dtype(tokenizer.dtype)), partial / "train")
+    write_store(collect(held, np.dtype(tokenizer.dtype)), partial / "held_out")
     report = _report(settings.domains, pieces, train, held, counts)
     (partial / "report.json").write_text(json.dumps(report, indent=1))
     shutil.rmtree(folder, ignore_errors=True)

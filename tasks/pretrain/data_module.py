@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset
 
 from bio_xlstm.tasks.pretrain.corpus import Corpus
 from bio_xlstm.tasks.pretrain.held_out import held_out_batches
-from bio_xlstm.tasks.pretrain.packing import BatchOrder, Framing, PackedBatch
+from bio_xlstm.tasks.pretrain.packing import BatchOrder, Framing
 from bio_xlstm.tasks.pretrain.settings import Recipe
+from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch, as_tensors
 
 
 class PretrainData(LightningDataModule):
@@ -70,10 +70,5 @@ class _Endless(IterableDataset):
     def __init__(self, data: PretrainData) -> None:
         self.data = data
 
-    def __iter__(self) -> Iterator[PackedBatch]:
+    def __iter__(self) -> Iterator[TensorBatch]:
         return (as_tensors(batch) for batch in self.data.order.from_step(self.data.steps_done))
-
-
-def as_tensors(batch: PackedBatch) -> PackedBatch:
-    """Turn the arrays of a batch into tensors."""
-    return PackedBatch(*(torch.from_numpy(field) for field in batch))  # type: ignore[arg-type]

@@ -2,16 +2,17 @@
 
 import math
 import time
-from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
 from bio_xlstm.models.model import SequenceModel
-from bio_xlstm.tasks.pretrain.packing import IGNORED, PackedBatch
+from bio_xlstm.tasks.pretrain.packing import IGNORED
 from bio_xlstm.tasks.pretrain.settings import TrainingSettings
+from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch
 
 
 class LanguageModeling(LightningModule):
@@ -25,7 +26,7 @@ class LanguageModeling(LightningModule):
         self._counts = torch.zeros(len(domains), dtype=torch.int64)
         self._clock, self._tokens = time.perf_counter(), 0
 
-    def training_step(self, batch: PackedBatch, _: int) -> Tensor:
+    def training_step(self, batch: TensorBatch, _: int) -> Tensor:
         """Return the mean cross entropy of the targets of one batch, in nats."""
         loss = cross_entropy(self.model, batch, "mean")
         self._tokens += batch.tokens.numel()
@@ -38,7 +39,7 @@ class LanguageModeling(LightningModule):
         self._nats.zero_()
         self._counts.zero_()
 
-    def validation_step(self, batch: tuple[int, PackedBatch], _: int) -> None:
+    def validation_step(self, batch: tuple[int, TensorBatch], _: int) -> None:
         """Add up the cross entropy of one batch of one domain."""
         domain, packed = batch
         self._nats[domain] += cross_entropy(self.model, packed, "sum").double().cpu()
@@ -56,7 +57,7 @@ class LanguageModeling(LightningModule):
         )
         self._clock, self._tokens = time.perf_counter(), 0
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Use AdamW, without decay where the model asks for none, and a rate that follows the step."""
         settings = self.settings
         optimizer = torch.optim.AdamW(
@@ -82,7 +83,7 @@ class LanguageModeling(LightningModule):
         self.log_dict(values, logger=True)
 
 
-def cross_entropy(model: SequenceModel, batch: PackedBatch, reduction: str) -> Tensor:
+def cross_entropy(model: SequenceModel, batch: TensorBatch, reduction: str) -> Tensor:
     """Return mean or sum of -log p over the targets of a packed batch, in nats."""
     logits = model(batch.tokens, cu_seqlens=batch.cu_seqlens).logits  # (1, T, V)
     return F.cross_entropy(

@@ -192,7 +192,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     """Check one value against the type of its field; whole numbers pass as real ones."""
     if isinstance(value, list):
         value = tuple(value)
-    kinds = {int: int, float: (int, float), str: str}
+    kinds: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,)}
     if wanted in kinds and (isinstance(value, bool) or not isinstance(value, kinds[wanted])):
         raise ConfigError(f"{where} must be {_PLAIN[wanted]}, not {value!r}")
     if wanted not in kinds and not isinstance(value, tuple):

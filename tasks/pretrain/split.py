@@ -6,6 +6,7 @@ close to both. All choices are hashes of the sequence or its scaffold: they do n
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def scaffold_key(smiles: str) -> str:
     from rdkit import Chem, RDLogger
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    RDLogger.DisableLog("rdApp.*")
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         return ""
@@ -75,7 +76,7 @@ def by_families(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -
     hits = np.unique(np.stack([owners, words], 1)[np.isin(words, held_words)], axis=0)[:, 0]
     related = np.bincount(hits, minlength=len(pieces)) >= _SHARED_WORDS
     train = distinct & ~held & ~related
-    return [pieces[n] for n in np.flatnonzero(train)], [pieces[n] for n in np.flatnonzero(held)]
+    return list(compress(pieces, train)), list(compress(pieces, held))
 
 
 def _words(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +118,8 @@ def by_tail(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -> Pa
 
 
 def _divide(pieces: Sequence[Piece], held: Sequence[bool]) -> Parts:
-    train = [piece for piece, out in zip(pieces, held, strict=True) if not out]
-    return train, [piece for piece, out in zip(pieces, held, strict=True) if out]
+    """Sort pieces into training and held-out ones."""
+    return [piece for piece, out in zip(pieces, held, strict=True) if not out], list(compress(pieces, held))
 
 
 SPLITTERS: dict[str, Callable[[Sequence[Piece], Sequence[Domain], int], Parts]] = {

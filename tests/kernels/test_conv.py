@@ -23,7 +23,11 @@ def run(parts: list[Tensor | None], backend: str, **form: Any) -> list[Tensor]:
     loss = sum((x * torch.randn(x.shape, generator=generator).to(x.dtype)).sum() for x in (y, last))
     given = [x for x in leaves if x is not None]
     gradients = torch.autograd.grad(loss, given, allow_unused=True)
-    return [y, last, *(torch.zeros_like(x) if g is None else g for x, g in zip(given, gradients, strict=True))]
+    return [
+        y,
+        last,
+        *(torch.zeros_like(x) if g is None else g for x, g in zip(given, gradients, strict=True)),
+    ]
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 7])

@@ -18,7 +18,9 @@ def given(**changes: Any) -> dict[str, Any]:
 
 def state(sequences: int = 1, key: int = 3) -> MlstmState:
     """Return a state of two heads."""
-    return MlstmState(torch.zeros(sequences, 2, key, 4), torch.zeros(sequences, 2, key), torch.zeros(sequences, 2))
+    return MlstmState(
+        torch.zeros(sequences, 2, key, 4), torch.zeros(sequences, 2, key), torch.zeros(sequences, 2)
+    )
 
 
 def lengths(*bounds: int) -> torch.Tensor:

@@ -37,7 +37,12 @@ def test_reproduces_the_original_cell(name: str, case: str, backend: str, agree:
     state = initial(golden, outputs == "exp")
     gate = "exp" if outputs == "exp" else "sigmoid"
     h, last = mlstm(
-        *leaves.values(), state=state, input_gate=gate, normalize=case != "sig_nonorm", chunk_size=16, backend=backend
+        *leaves.values(),
+        state=state,
+        input_gate=gate,
+        normalize=case != "sig_nonorm",
+        chunk_size=16,
+        backend=backend,
     )
     loss = (swap(h) * golden["dh"]).sum()
     if case == "exp_with_state_grad":
@@ -45,7 +50,9 @@ def test_reproduces_the_original_cell(name: str, case: str, backend: str, agree:
     loss.backward()
 
     triples = [("h", swap(h), golden[f"{outputs}.h"])]
-    triples += [(f"{part}_last", x, golden[f"{outputs}.{part}_last"]) for part, x in (("C", last.c), ("n", last.n))]
+    triples += [
+        (f"{part}_last", x, golden[f"{outputs}.{part}_last"]) for part, x in (("C", last.c), ("n", last.n))
+    ]
     if outputs == "exp":
         triples.append(("m_last", last.m, golden["exp.m_last"].squeeze(-1)))
     triples += [(f"d{key}", swap(leaf.grad), golden[f"{case}.d{key}"]) for key, leaf in leaves.items()]

@@ -20,7 +20,9 @@ def offsets(lengths: Sequence[int]) -> Tensor:
     return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
 
 
-def problem(batch: int, time: int, sequences: int, key: int = 5, value: int = 7, spread: float = 2.0) -> list[Tensor]:
+def problem(
+    batch: int, time: int, sequences: int, key: int = 5, value: int = 7, spread: float = 2.0
+) -> list[Tensor]:
     """Return q, k, v, i, f and the parts of a state, in float64."""
     q, k, v = (torch.randn(batch, time, 2, width).double() for width in (key, key, value))
     i, f = torch.randn(2, batch, time, 2).double().unbind()
@@ -28,7 +30,9 @@ def problem(batch: int, time: int, sequences: int, key: int = 5, value: int = 7,
     return [q, k, v, spread * i, spread * f + 1, *state]
 
 
-def run(problem: list[Tensor], backend: str, dtype: torch.dtype, with_state: bool, **form: Any) -> list[Tensor]:
+def run(
+    problem: list[Tensor], backend: str, dtype: torch.dtype, with_state: bool, **form: Any
+) -> list[Tensor]:
     """Return h, the final state and all gradients of a fixed loss of all of them."""
     leaves = [x.to(dtype).clone().requires_grad_() for x in (problem if with_state else problem[:5])]
     state = MlstmState(*leaves[5:]) if with_state else None
@@ -37,7 +41,10 @@ def run(problem: list[Tensor], backend: str, dtype: torch.dtype, with_state: boo
     generator = torch.Generator().manual_seed(1)
     loss = sum((x * torch.randn(x.shape, generator=generator).to(x.dtype)).sum() for x in outputs)
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-    return [*outputs, *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, gradients, strict=True))]
+    return [
+        *outputs,
+        *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, gradients, strict=True)),
+    ]
 
 
 def compare(agree: Any, data: list[Tensor], dtype: torch.dtype, with_state: bool, **form: Any) -> None:
@@ -50,14 +57,14 @@ def compare(agree: Any, data: list[Tensor], dtype: torch.dtype, with_state: bool
 FORMS = [("exp", True), ("exp", False), ("sigmoid", True), ("sigmoid", False)]
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 16, 33, 64, None])
+@pytest.mark.parametrize("chunk_size", [1, 3, 7, 16, 64, None])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_chunk_size(chunk_size: int | None, form: tuple[str, bool], agree: Any) -> None:
     """Agree at an odd length, alone and packed, whatever the chunk size."""
     input_gate, normalize = form
     rest: dict[str, Any] = {"input_gate": input_gate, "normalize": normalize, "chunk_size": chunk_size}
-    compare(agree, problem(1, 37, 1), torch.float64, True, **rest)
-    compare(agree, problem(1, 51, 4), torch.float64, False, cu_seqlens=offsets((5, 1, 33, 12)), **rest)
+    compare(agree, problem(1, 21, 1), torch.float64, True, **rest)
+    compare(agree, problem(1, 28, 4), torch.float64, False, cu_seqlens=offsets((5, 1, 17, 5)), **rest)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -69,8 +76,8 @@ def test_every_form(
     dtype: torch.dtype, reverse: bool, with_state: bool, form: tuple[str, bool], layout: str, agree: Any
 ) -> None:
     """Agree in every combination of gate, normaliser, state, direction and layout."""
-    lengths = {"dense": None, "even": (16, 16, 16), "packed": (3, 20, 1, 17), "single": (1,)}[layout]
-    batch, time = (3, 19) if lengths is None else (1, sum(lengths))
+    lengths = {"dense": None, "even": (8, 8), "packed": (3, 13, 1, 9), "single": (1,)}[layout]
+    batch, time = (3, 11) if lengths is None else (1, sum(lengths))
     data = problem(batch, time, 3 if lengths is None else len(lengths))
     boundaries = None if lengths is None else offsets(lengths)
     compare(
@@ -82,7 +89,7 @@ def test_every_form(
         reverse=reverse,
         input_gate=form[0],
         normalize=form[1],
-        chunk_size=8,
+        chunk_size=4,
     )
 
 
@@ -102,12 +109,12 @@ def test_many_segments(agree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Agree when sequences fall into several groups and each group into several segments."""
     from bio_xlstm.kernels.mlstm import torch_chunkwise
 
-    monkeypatch.setattr(torch_chunkwise, "SEGMENT_ROWS", 24)
+    monkeypatch.setattr(torch_chunkwise, "SEGMENT_ROWS", 32)
     for reverse in (False, True):
-        data = problem(1, 60, 6)
-        lengths = offsets((4, 21, 1, 17, 9, 8))
+        data = problem(1, 40, 6)
+        lengths = offsets((4, 14, 1, 10, 6, 5))
         compare(agree, data, torch.float64, True, cu_seqlens=lengths, chunk_size=4, reverse=reverse)
-    compare(agree, problem(2, 32, 2), torch.float64, False, chunk_size=4)
+    compare(agree, problem(2, 16, 2), torch.float64, False, chunk_size=4)
 
 
 def test_packed_is_alone_is_split(agree: Any) -> None:
@@ -126,11 +133,13 @@ def test_packed_is_alone_is_split(agree: Any) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_finite_differences(form: tuple[str, bool]) -> None:
     """Match finite differences through the final state and to the initial one."""
-    leaves = [x.requires_grad_() for x in [x[:, :, :1] if n < 5 else x[:, :1] for n, x in enumerate(problem(1, 5, 2, key=2, value=1, spread=1.0))]]
+    parts = problem(1, 4, 2, key=2, value=1, spread=1.0)
+    # one head is enough, finite differences are slow
+    leaves = [x.narrow(2 if row < 5 else 1, 0, 1).clone().requires_grad_() for row, x in enumerate(parts)]
 
     def function(*parts: Tensor) -> tuple[Tensor, ...]:
         state = MlstmState(*parts[5:])
-        lengths = offsets((4, 1))
+        lengths = offsets((3, 1))
         rest: dict[str, Any] = {"input_gate": form[0], "normalize": form[1], "chunk_size": 2}
         h, last = mlstm(*parts[:5], state=state, cu_seqlens=lengths, backend="torch", **rest)
         return (h, *last) if form[0] == "exp" else (h, last.c, last.n)
@@ -151,7 +160,10 @@ def test_low_precision_inputs(dtype: torch.dtype, agree: Any) -> None:
     weight = torch.randn(h.shape)
     (h.float() * weight).sum().backward()
     (expected * weight).sum().backward()
-    pairs = [("h", h, expected), *((n, a.grad, b.grad) for n, a, b in zip("qkvif", leaves, exact, strict=True))]
+    pairs = [
+        ("h", h, expected),
+        *((n, a.grad, b.grad) for n, a, b in zip("qkvif", leaves, exact, strict=True)),
+    ]
     agree(pairs, 4 * torch.finfo(dtype).eps)
 
 

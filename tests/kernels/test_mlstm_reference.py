@@ -16,7 +16,9 @@ def tokens(time: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
     return [q, k, v, 2 * i, f + 1]
 
 
-def plain(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, input_gate: str) -> tuple[Tensor, Tensor, Tensor]:
+def plain(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, input_gate: str
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return numerator, normaliser and last memory of the recurrence without any stabiliser."""
     c, n = torch.zeros(2, 3, 4, 5, dtype=q.dtype), torch.zeros(2, 3, 4, dtype=q.dtype)
     numerators, amounts = [], []
@@ -52,7 +54,9 @@ def test_keeps_float64_and_counts_in_float32_otherwise() -> None:
 
 @pytest.mark.parametrize("input_gate", ["exp", "sigmoid"])
 @pytest.mark.parametrize("normalize", [True, False])
-def test_steps_are_the_sequence_and_leave_the_state_alone(input_gate: str, normalize: bool, agree: Any) -> None:
+def test_steps_are_the_sequence_and_leave_the_state_alone(
+    input_gate: str, normalize: bool, agree: Any
+) -> None:
     """Step through a sequence from a given state: the same outputs, the given state untouched."""
     inputs = tokens(6)
     start = MlstmState(*(torch.randn(2, 3, *rest, dtype=torch.float64) for rest in ((4, 5), (4,), ())))

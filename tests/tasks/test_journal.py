@@ -12,7 +12,7 @@ import pytest
 
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.finished import finished_record
-from bio_xlstm.tasks.journal import Journal
+from bio_xlstm.tasks.journal import Journal, discard_parts
 from bio_xlstm.tasks.provenance import Provenance
 
 UNITS = [b"first", b"second", b"third"]
@@ -157,6 +157,14 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path, root: Path) -> None:
     process.wait()
     process.stdout.close()
     assert run(tmp_path / "out.txt") == [0, 1, 2]
+
+
+def test_parts_of_a_run_at_work_are_not_discarded(output: Path) -> None:
+    with Journal(output, provenance()), pytest.raises(OutputError, match="another run is writing"):
+        discard_parts(output)
+    discard_parts(output)
+    assert not output.with_name("out.txt.parts").exists()
+    discard_parts(output)
 
 
 def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:

@@ -140,3 +140,14 @@ def test_the_rate_rises_then_falls_to_its_floor() -> None:
     assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
     constant = TrainingSettings(steps=100, warmup=10, schedule="constant")
     assert rate(99, constant) == 1.0
+
+
+def test_the_command_line_reports_recipe_errors_with_exit_code_two(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.cli.main import run as run_program
+
+    text = "[model]\nfamily = 'chem'\n[data]\nkind = 'smiles'\n[training]\nsteps = 1\nstep = 2\n"
+    (data / "bad.toml").write_text(text)
+    assert run_program(["pretrain", str(data / "bad.toml"), "-o", str(data / "out")]) == 2
+    assert "has no key step; known:" in capsys.readouterr().err
