@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    := demo-output
 TESTS  ?= tests
+MODELS := chem-small protein-small dna-small
 
 # two threads are enough for small tensors, and leave room for the tests' own processes
 export OMP_NUM_THREADS ?= 2
@@ -49,8 +50,14 @@ types: $(READY)  ## check the types of exactly what a wheel would hold
 wheel: $(READY)  ## build dist/*.whl
 	$(BIN)/python -m build --wheel
 
-bench: $(READY)  ## run every benchmark and print its table
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(READY)  ## print the benchmark tables; with DATA=folder also the held-out perplexities
+	$(BIN)/python benchmarks/tokenizers.py
+	$(BIN)/python benchmarks/embedding.py
+ifdef DATA
+	@for name in $(MODELS); do \
+	    $(BIN)/python benchmarks/perplexity.py $$name recipes/$$name.toml --data $(DATA) --cache out/corpus || exit 1; \
+	done
+endif
 
 clean:  ## remove everything that can be made again, the environment included
 	rm -rf $(VENV) build dist *.egg-info $(OUT) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,8 @@
 """Compare a trained model with unigram and back-off Markov models on the held-out sequences of its recipe.
 
-    python benchmarks/perplexity.py MODEL RECIPE --data DIR --cache DIR [--json FILE]
+    python benchmarks/perplexity.py MODEL RECIPE --data DIR --cache DIR [--json FILE] [--card]
+
+`--card` writes the table into the model directory's card.
 
 All models read the same windows and predict the same tokens, stop tokens among them. The Markov models are counted
 twice, on the whole training part and on the part of the domains related to the held-out one (`own`); their smoothing is
@@ -18,8 +20,10 @@ import numpy as np
 import torch
 
 import bio_xlstm
+from bio_xlstm.models.directory import CARD
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.tasks.baselines import Markov, Stream
+from bio_xlstm.tasks.pretrain.card import QUALITY
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
 from bio_xlstm.tasks.pretrain.held_out import held_out_batches
 from bio_xlstm.tasks.pretrain.packing import Framing, PackedBatch, cut_windows, fill
@@ -46,6 +50,9 @@ def main() -> None:
     )
     parser.add_argument("--tokens", type=int, default=0, help="held-out tokens per domain [all]")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--card", action="store_true", help="put the table into the card of the model directory"
+    )
     options = parser.parse_args()
     recipe = read_recipe(options.recipe)
     corpus = prepare(recipe, options.data, options.cache)
@@ -53,6 +60,10 @@ def main() -> None:
     print_table(rows, recipe)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.card:
+        path = Path(options.model) / CARD
+        text = path.read_text(encoding="utf-8").split(QUALITY)[0]
+        path.write_text(text + f"{QUALITY}\n\n" + markdown(rows, recipe), encoding="utf-8")
 
 
 def compare(name: str, recipe: Recipe, corpus: Corpus, window: int, tokens: int) -> list[dict[str, object]]:
@@ -128,6 +139,28 @@ def print_table(rows: Sequence[dict[str, object]], recipe: Recipe) -> None:
     for row in rows:
         values = "".join(f"{float(str(row[column])) * scale:>14.4f}" for column in columns)
         print(f"{row['domain']:<16}{row['tokens']:>10}{values}")
+
+
+def markdown(rows: Sequence[dict[str, object]], recipe: Recipe) -> str:
+    """Write the table of the model card: perplexities, and for DNA bits per base."""
+    order = ORDERS[recipe.data.kind]
+    unit = "Bits per base" if recipe.data.kind == "dna" else "Perplexity per token"
+    lines = [
+        f"{unit} on the held-out sequences, in windows of {recipe.data.window:,} tokens, stop tokens included.",
+        f"The Markov model backs off from order {order}; it is counted on the same training data as the model, and",
+        "once more on the related domains only (own). Its smoothing is tuned on the held-out tokens themselves, in its",
+        "favour.",
+        "",
+        f"| held-out domain | tokens | this model | unigram | Markov {order} | Markov {order}, own |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        keys = ("model", "unigram_all", "markov_all", "markov_own")
+        nats = [float(str(row[key])) for key in keys]
+        values = [n / math.log(2) if recipe.data.kind == "dna" else math.exp(n) for n in nats]
+        cells = " | ".join(f"{value:.3f}" for value in values)
+        lines.append(f"| {row['domain']} | {row['tokens']:,} | {cells} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ _SPLITS = {
     "tail": "the contiguous last part of every record, or whole genomes",
 }
 
+QUALITY = "## Held-out quality"
+# `bioxlstm models info` and the provenance of every output quote this line
+_LICENCE = "Apache-2.0 for the weights; the training data keep the licences of the table below."
+
 
 def card(recipe: Recipe, corpus: Corpus, model: Any, validation: Mapping[str, float], steps: int) -> str:
     """Write the card in Markdown."""
@@ -22,6 +26,7 @@ def card(recipe: Recipe, corpus: Corpus, model: Any, validation: Mapping[str, fl
     parts = [
         f"# {recipe.name}",
         recipe.description.strip(),
+        f"Licence: {_LICENCE}",
         "## Model",
         f"{type(model).__name__} of the {model.config.family} family, {model.parameter_count:,} parameters: "
         f"width {model.config.dim}, {model.config.blocks} blocks, {model.config.heads} heads, causal.",
@@ -32,7 +37,7 @@ def card(recipe: Recipe, corpus: Corpus, model: Any, validation: Mapping[str, fl
         f"{steps:,} steps of at most {training.batch_tokens:,} tokens, windows of {recipe.data.window:,} tokens, AdamW "
         f"{training.betas}, learning rate {training.learning_rate:g} ({training.schedule}, {training.warmup} steps of "
         f"warm-up), weight decay {training.weight_decay:g}, precision {training.precision}, seed {training.seed}.",
-        "## Held-out quality",
+        QUALITY,
         _validation_table(validation),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
