@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
@@ -52,7 +52,7 @@ class ModelState:
         """Write the state to a file that `ModelState.load` reads."""
         metadata = {"format": _FORMAT, "model_hash": self.model_hash, "blocks": json.dumps(len(self.blocks))}
         tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
-        save_file(tensors, str(path), metadata)
+        Path(path).write_bytes(to_bytes(tensors, metadata))
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "ModelState":

@@ -84,13 +84,14 @@ def load(
 
 def save(model: "SequenceModel", directory: str | Path, card: str = "") -> None:
     """Write a model directory; an existing directory keeps its other files."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     settings = {"format": FORMAT, "name": model.name, **model.config.to_dict()}
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    save_file(weights, directory / (WEIGHTS + ".part"))
+    # not save_file: it hides what it writes from everybody but its owner
+    (directory / (WEIGHTS + ".part")).write_bytes(to_bytes(weights))
     os.replace(directory / (WEIGHTS + ".part"), directory / WEIGHTS)
     model.tokenizer.save(directory / TOKENIZER)
     (directory / CARD).write_text(card or f"# {model.name}\n", encoding="utf-8")
