@@ -1,12 +1,29 @@
 """The one description of an architecture: frozen, flat, validated once."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from bio_xlstm.errors import ConfigError
 
 DIRECTIONS = ("causal", "alternating", "shared", "separate")
 OBJECTIVES = ("causal", "masked")
+
+
+class _Type(NamedTuple):
+    """Say which types a field takes, and how to call them."""
+
+    types: tuple[type, ...]
+    words: str
+
+
+# by the annotation of the field
+_TYPES: dict[Any, _Type] = {
+    int: _Type((int,), "a positive whole number"),
+    int | None: _Type((int, type(None)), "a positive whole number or nothing"),
+    float: _Type((int, float), "a number"),
+    bool: _Type((bool,), "true or false"),
+    str: _Type((str,), "text"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +65,40 @@ class ModelConfig:
     """Compatibility: the shared bidirectional block adds whole residual outputs, as the original code does."""
 
     def __post_init__(self) -> None:
-        for name in ("vocabulary", "dim", "blocks", "heads", "conv_width", "qkv_block"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"{name} must be a positive whole number, not {value!r}")
+        self._check_types()
+        for name in ("vocabulary", "dim", "blocks", "heads", "conv_width", "qkv_block", "inner"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be a positive whole number, not {getattr(self, name)}")
+        if not self.norm_eps > 0:
+            raise ConfigError(f"norm_eps must be positive, not {self.norm_eps}")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+        self._check_reading()
+        if self.inner % self.heads:
+            raise ConfigError(f"the inner width {self.inner} is not divisible by heads={self.heads}")
+        if self.inner % self.qkv_block:
+            raise ConfigError(f"the inner width {self.inner} is not divisible by qkv_block={self.qkv_block}")
+
+    def _check_types(self) -> None:
+        """Refuse a field of another type than its annotation, as a file may hold anything."""
+        for field in fields(self):
+            value, wanted = getattr(self, field.name), _TYPES[field.type]
+            if not isinstance(value, wanted.types) or (isinstance(value, bool) and bool not in wanted.types):
+                raise ConfigError(f"{field.name} must be {wanted.words}, not {value!r}")
+
+    def _check_reading(self) -> None:
+        """Refuse directions and objectives that do not exist or contradict each other."""
         if self.direction not in DIRECTIONS:
             raise ConfigError(f"direction must be one of {', '.join(DIRECTIONS)}, not {self.direction!r}")
         if self.objective not in OBJECTIVES:
             raise ConfigError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
         if self.objective == "causal" and self.direction != "causal":
             raise ConfigError(
-                f"a model that reads {self.direction} sees its targets: use objective='masked' or direction='causal'"
+                f"a model that reads {self.direction} sees its targets: "
+                "use objective='masked' or direction='causal'"
             )
         if self.double_residual and self.direction != "shared":
             raise ConfigError("double_residual only exists for direction='shared'")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"dropout must be at least 0 and below 1, not {self.dropout!r}")
-        if self.inner % self.heads:
-            raise ConfigError(f"the inner width {self.inner} is not divisible by heads={self.heads}")
-        if self.inner % self.qkv_block:
-            raise ConfigError(f"the inner width {self.inner} is not divisible by qkv_block={self.qkv_block}")
 
     @property
     def inner(self) -> int:

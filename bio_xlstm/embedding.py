@@ -40,7 +40,7 @@ def embed_batch(
     rc="average" or "concat" adds the reverse complement, "concat" doubles D. A sequence longer than `batch_tokens`
     streams through the state of a causal model, and is read in overlapping windows by any other.
     """
-    _check(model, sequences, pools, rc)
+    _check(model, sequences, pools, rc, batch_tokens)
     wanted = list(dict.fromkeys(model.layer_index(layer) for layer in layers))
     forward = _embed_strand(model, sequences, pools, wanted, batch_tokens)
     if rc == "none":
@@ -71,9 +71,10 @@ def embed_stream(
 ) -> Iterator[tuple[Any, np.ndarray | None]]:
     """Embed records (or strings) a few hundred at a time; the law behind `SequenceModel.embed_iter`."""
     key = model.layer_index(layer), pool
+    _check(model, [], (pool,), rc, batch_tokens)
     stream = iter(records)
     while unit := list(islice(stream, _STREAM_RECORDS)):
-        ids = [model.tokenizer.prepare(getattr(record, "text", record)).ids for record in unit]
+        ids = [_readable_ids(model, record) for record in unit]
         readable = [one for one in ids if len(one)]
         found = iter(
             embed_batch(model, readable, pools=(pool,), layers=(layer,), rc=rc, batch_tokens=batch_tokens)
@@ -189,14 +190,26 @@ def _join_strands(forward: Vectors, backward: Vectors, rc: str) -> Vectors:
 
 def _encode(model: "SequenceModel", index: int, text: str) -> np.ndarray:
     """Encode one string, naming its place in the list where it cannot be read."""
+    if not isinstance(text, str | bytes):
+        raise SequenceError(f"sequence {index} of the list is not text but {type(text).__name__}")
     prepared = model.tokenizer.prepare(text)
     if prepared.status not in ("ok", "cleaned"):
         raise SequenceError(f"sequence {index} of the list: {prepared.detail}")
     return prepared.ids
 
 
-def _check(model: "SequenceModel", sequences: Sequence[np.ndarray], pools: Sequence[str], rc: str) -> None:
+def _readable_ids(model: "SequenceModel", record: Any) -> np.ndarray:
+    """Return the token ids of a record or string, none where it cannot be read."""
+    text = getattr(record, "text", record)
+    return model.tokenizer.prepare(text if isinstance(text, str | bytes) else "").ids
+
+
+def _check(
+    model: "SequenceModel", sequences: Sequence[np.ndarray], pools: Sequence[str], rc: str, batch_tokens: int
+) -> None:
     """Refuse wrong options before any work."""
+    if batch_tokens < 1:
+        raise ConfigError(f"batch_tokens must be at least 1, not {batch_tokens}")
     unknown = [pool for pool in pools if pool not in POOLS]
     if unknown:
         raise ConfigError(f"unknown pool {unknown[0]!r}; known: {', '.join(POOLS)}")

@@ -94,6 +94,7 @@ def test_nothing_in_nothing_out(model):
         ({"pool": "median"}, "unknown pool 'median'; known: mean, last, first, max, none"),
         ({"rc": "both"}, "unknown rc mode 'both'; known: none, average, concat"),
         ({"layer": 9}, "there is no layer 9"),
+        ({"batch_tokens": 0}, "batch_tokens must be at least 1, not 0"),
     ),
 )
 def test_wrong_options_are_explained(model, options, message):
@@ -104,6 +105,9 @@ def test_wrong_options_are_explained(model, options, message):
 def test_wrong_sequences_are_explained(model):
     with pytest.raises(SequenceError, match="sequence 1 of the list: "):
         model.embed(["ACGT", "AC@T"])
+    with pytest.raises(SequenceError, match="sequence 0 of the list is not text but NoneType"):
+        model.embed([None])
+    assert [vector for _, vector in model.embed_iter([None])] == [None]
     with pytest.raises(SequenceError, match="give a list of sequences, not one string"):
         model.embed("ACGT")
     with pytest.raises(ConfigError, match="rc='average' needs a DNA model; protein reads protein"):

@@ -33,6 +33,8 @@ def default_model(kind: str) -> str:
 
 def resolve(name_or_path: str | Path) -> Path:
     """Find the directory of a bundled name, a path or (with the `hub` extra) a Hugging Face hub id."""
+    if not isinstance(name_or_path, str | Path):
+        raise ModelError(f"a model is named by text or by a path, not by {name_or_path!r}")
     name = str(name_or_path)
     if name in bundled_names():
         return BUNDLED / name
@@ -59,11 +61,15 @@ def load(
     """
     import torch
 
+    from bio_xlstm.models.build import FAMILIES
     from bio_xlstm.models.model import SequenceModel
     from bio_xlstm.tokenizers import load_tokenizer
 
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise ModelError(f"dtype must be a torch dtype such as torch.float32, not {dtype!r}")
     directory = resolve(name_or_path)
     settings = read_config(directory)
+    device = _checked_device(device)
     tokenizer = load_tokenizer(_existing(directory, TOKENIZER))
     name = settings.pop("name", directory.resolve().name)
     try:
@@ -72,6 +78,8 @@ def load(
         config = ModelConfig.from_dict(settings)
     except ConfigError as error:
         raise ModelError(f"{directory / CONFIG}: {error}") from None
+    if config.family not in FAMILIES or not isinstance(name, str):
+        raise ModelError(f"{directory / CONFIG}: no family {config.family!r}; known: {', '.join(FAMILIES)}")
     if config.vocabulary != len(tokenizer.vocabulary):
         raise ModelError(
             f"{directory}: {CONFIG} says {config.vocabulary} tokens, {TOKENIZER} holds {len(tokenizer.vocabulary)}"
@@ -79,6 +87,7 @@ def load(
     with torch.device("meta"):
         model = SequenceModel(config, tokenizer, name)
     _load_weights(model, _existing(directory, WEIGHTS))
+    model.card = read_card(directory)
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
@@ -87,6 +96,8 @@ def save(model: "SequenceModel", directory: str | Path, card: str = "") -> None:
     from safetensors.torch import save as to_bytes
 
     directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise ModelError(f"{directory} is a file; a model is saved as a folder")
     directory.mkdir(parents=True, exist_ok=True)
     settings = {"format": FORMAT, "name": model.name, **model.config.to_dict()}
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
@@ -94,7 +105,7 @@ def save(model: "SequenceModel", directory: str | Path, card: str = "") -> None:
     (directory / (WEIGHTS + ".part")).write_bytes(to_bytes(weights))
     os.replace(directory / (WEIGHTS + ".part"), directory / WEIGHTS)
     model.tokenizer.save(directory / TOKENIZER)
-    (directory / CARD).write_text(card or f"# {model.name}\n", encoding="utf-8")
+    (directory / CARD).write_text(card or model.card or f"# {model.name}\n", encoding="utf-8")
     (directory / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
@@ -104,11 +115,30 @@ def read_config(directory: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         version = settings.pop("format")
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         raise ModelError(f"{path} is not the configuration of a bio_xlstm model") from None
     if version != FORMAT:
         raise ModelError(f"{path} has format {version}; this version of bio_xlstm reads format {FORMAT}")
     return settings
+
+
+def read_card(directory: Path) -> str:
+    """Read the model card of a directory; empty where there is none."""
+    path = directory / CARD
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _checked_device(device: "str | torch.device") -> "torch.device":
+    """Refuse a device that this machine or this build of torch does not have."""
+    import torch
+
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise ModelError(f"there is no device {str(device)!r} here: {reason}") from None
+    return chosen
 
 
 def _existing(directory: Path, name: str) -> Path:
@@ -138,6 +168,8 @@ def _load_weights(model: "SequenceModel", path: Path) -> None:
                 f"{path} does not fit {CONFIG}: it {problem} {sorted(names)[0]} (of {len(names)})"
             )
     for name, weight in weights.items():
+        if not weight.is_floating_point():
+            raise ModelError(f"{path}: {name} holds {weight.dtype} instead of floating-point numbers")
         if weight.shape != expected[name].shape:
             wanted, found = tuple(expected[name].shape), tuple(weight.shape)
             raise ModelError(f"{path} does not fit {CONFIG}: {name} has shape {found} instead of {wanted}")

@@ -28,6 +28,7 @@ class SequenceModel(nn.Module):
     def __init__(self, config: ModelConfig, tokenizer: Tokenizer, name: str = "") -> None:
         super().__init__()
         self.config, self.tokenizer, self.name = config, tokenizer, name or config.family
+        self.card = ""  # the model card, kept by save
         self.embedding = nn.Embedding(config.vocabulary, config.dim)
         self.blocks = nn.ModuleList(block_at(index, config) for index in range(config.blocks))
         self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps, bias=False)
@@ -49,8 +50,7 @@ class SequenceModel(nn.Module):
         ValueError refuses tokens of another shape, ModelError a state of another model or of other sequences,
         ConfigError a layer that does not exist.
         """
-        if tokens.ndim != 2 or tokens.numel() == 0 or tokens.dtype not in (torch.int64, torch.int32):
-            raise ValueError(f"tokens must be (B, T) int64 with B, T > 0, not {tuple(tokens.shape)} {tokens.dtype}")
+        self._check_tokens(tokens, cu_seqlens)
         wanted = [self.layer_index(layer) for layer in layers]
         before = self._block_states(state, len(tokens) if cu_seqlens is None else len(cu_seqlens) - 1)
         x = self.embedding(tokens)  # (B, T, D)
@@ -135,6 +135,7 @@ class SequenceModel(nn.Module):
 
         `pool` is mean, last, first, max or none; `layer` counts from the embedding (0) or from the end (-1);
         `rc` adds the reverse strand of DNA (none, average, concat). SequenceError names what cannot be read.
+        Molecules are read as text: ask `bio_xlstm.records.chemistry.parse_reason` whether RDKit can parse them.
 
         >>> import bio_xlstm as bx
         >>> bx.load("protein-small").embed(["MKTAYIAKQR", "GSHM"]).shape[0]
@@ -165,6 +166,22 @@ class SequenceModel(nn.Module):
         from bio_xlstm.models.directory import save
 
         save(self, directory, card)
+
+    def _check_tokens(self, tokens: Tensor, cu_seqlens: Tensor | None) -> None:
+        """Refuse what is not a batch of token ids of this vocabulary."""
+        for name, given in (("tokens", tokens), ("cu_seqlens", cu_seqlens)):
+            if given is not None and not isinstance(given, Tensor):
+                raise ValueError(f"{name} must be a torch tensor, not {type(given).__name__}")
+        if tokens.ndim != 2 or tokens.numel() == 0 or tokens.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                f"tokens must be (B, T) int64 with B, T > 0, not {tuple(tokens.shape)} {tokens.dtype}"
+            )
+        # on a GPU the look at the values would make every call wait for the one before
+        if tokens.device.type == "cpu":
+            low, high = tokens.min(), tokens.max()
+            if low < 0 or high >= self.config.vocabulary:
+                wrong = int(low) if low < 0 else int(high)
+                raise ValueError(f"token id {wrong} is not in the vocabulary of {self.config.vocabulary}")
 
     def _block_states(self, state: ModelState | None, sequences: int) -> Sequence[LayerState | None]:
         """Check that a state belongs to this model and to as many sequences as are read, and take it apart."""

@@ -23,7 +23,9 @@ class Heads(NamedTuple):
     tail_valid: Tensor  # (N, W - 1) whether it is a token
 
 
+# what is kept must serve training too, even if inference asked for it first
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def find_heads(bounds: tuple[int, ...], width: int, reverse: bool, device: torch.device) -> Heads:
     """Locate heads and tails of the sequences between ``bounds``."""
     edges = torch.tensor(bounds)

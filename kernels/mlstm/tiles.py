@@ -54,7 +54,9 @@ def _waves(counts: list[int], limit: int) -> list[tuple[slice, slice, tuple[int,
     return pieces
 
 
+# what is kept must serve training too, even if inference asked for it first
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def plan_tiles(
     bounds: tuple[int, ...], size: int, heads: int, limit: int, reverse: bool, device: torch.device
 ) -> Plan:

@@ -90,3 +90,16 @@ def test_conv_refuses(call: Callable[[], Any], message: str) -> None:
     """Raise ValueError naming the argument and the shapes."""
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_training_after_inference_at_the_same_lengths() -> None:
+    cu_seqlens = torch.tensor([0, 3, 45], dtype=torch.int32)
+    tokens = [torch.randn(1, 45, 2, 8, requires_grad=True) for _ in range(3)]
+    gates = [torch.randn(1, 45, 2, requires_grad=True) for _ in range(2)]
+    x, weight = torch.randn(1, 45, 6, requires_grad=True), torch.randn(6, 4, requires_grad=True)
+    with torch.inference_mode():
+        mlstm(*tokens, *gates, cu_seqlens=cu_seqlens)
+        causal_conv(x, weight, None, cu_seqlens=cu_seqlens)
+    mlstm(*tokens, *gates, cu_seqlens=cu_seqlens)[0].sum().backward()
+    causal_conv(x, weight, None, cu_seqlens=cu_seqlens)[0].sum().backward()
+    assert x.grad is not None and tokens[0].grad is not None

@@ -74,6 +74,14 @@ def change_config(directory, **changes):
         ({"vocabulary": 12}, "config.json says 12 tokens, tokenizer.json holds 38"),
         ({"colour": "blue"}, "unknown model setting colour"),
         ({"heads": 5}, "the inner width 64 is not divisible by heads=5"),
+        ({"expansion": "2"}, "config.json: expansion must be a number, not '2'"),
+        ({"inner_dim": -64}, "config.json: inner must be a positive whole number, not -64"),
+        ({"inner_dim": "x"}, "config.json: inner_dim must be a positive whole number or nothing, not 'x'"),
+        ({"norm_eps": None}, "config.json: norm_eps must be a number, not None"),
+        ({"norm_eps": 0}, "config.json: norm_eps must be positive, not 0"),
+        ({"bias": 1}, "config.json: bias must be true or false, not 1"),
+        ({"family": 5}, "config.json: family must be text, not 5"),
+        ({"family": "nope"}, "config.json: no family 'nope'; known: dna, protein, chem"),
     ),
 )
 def test_wrong_configuration_is_explained(saved, changes, message):
@@ -83,9 +91,10 @@ def test_wrong_configuration_is_explained(saved, changes, message):
         bx.load(directory)
 
 
-def test_configuration_that_is_not_json_is_named(saved):
+@pytest.mark.parametrize("text", ("not json", "[1]", "3", "{}"))
+def test_configuration_that_is_not_ours_is_named(saved, text):
     _, directory = saved
-    (directory / "config.json").write_text("not json")
+    (directory / "config.json").write_text(text)
     with pytest.raises(ModelError, match="config.json is not the configuration of a bio_xlstm model"):
         bx.load(directory)
 
@@ -108,6 +117,7 @@ def test_unknown_name_lists_what_there_is(tmp_path):
         ({"heads": 7}, "the inner width 256 is not divisible by heads=7"),
         ({"qkv_block": 3}, "the inner width 256 is not divisible by qkv_block=3"),
         ({"width": 3}, "unknown model setting width; known: "),
+        ({"expansion": -1}, "inner must be a positive whole number, not"),
     ),
 )
 def test_wrong_setting_is_explained(settings, message):
@@ -129,3 +139,32 @@ def test_damaged_state_is_named(tmp_path):
         ModelState.load(tmp_path / "b.state")
     with pytest.raises(ModelError, match="cannot read the state .*none.state"):
         ModelState.load(tmp_path / "none.state")
+
+
+def test_card_survives_loading_and_saving(saved, tmp_path):
+    _, directory = saved
+    bx.load(directory).save(tmp_path / "copy")
+    assert (tmp_path / "copy" / "README.md").read_text() == "# a card\n"
+    (directory / "README.md").write_bytes(b"\xff card")
+    assert "card" in bx.load(directory).card
+
+
+def test_weights_that_are_not_numbers_are_named(saved):
+    model, directory = saved
+    weights = {name: weight.to(torch.int32) for name, weight in model.state_dict().items()}
+    save_file(weights, directory / "model.safetensors")
+    with pytest.raises(ModelError, match="holds torch.int32 instead of floating-point numbers"):
+        bx.load(directory)
+
+
+def test_wrong_ways_to_load_and_save_are_explained(saved, tmp_path):
+    model, directory = saved
+    with pytest.raises(ModelError, match="a model is named by text or by a path, not by None"):
+        bx.load(None)
+    with pytest.raises(ModelError, match="dtype must be a torch dtype such as torch.float32, not 'fp16'"):
+        bx.load(directory, dtype="fp16")
+    with pytest.raises(ModelError, match="there is no device 'nowhere' here"):
+        bx.load(directory, device="nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="file is a file; a model is saved as a folder"):
+        model.save(tmp_path / "file")

@@ -169,6 +169,11 @@ def test_wrong_tokens_and_states_are_explained():
     for tokens in (tokens_of(5)[0], tokens_of(5).float(), tokens_of(5)[:, :0]):
         with pytest.raises(ValueError, match=r"tokens must be \(B, T\) int64 with B, T > 0, not "):
             model(tokens)
+    for token in (-1, 12):
+        with pytest.raises(ValueError, match=f"token id {token} is not in the vocabulary of 12"):
+            model(torch.tensor([[7, token]]))
+    with pytest.raises(ValueError, match="cu_seqlens must be a torch tensor, not list"):
+        model(tokens_of(5), [0, 5])
 
 
 def test_weight_hash_follows_the_weights():
