@@ -42,7 +42,8 @@ def read_molecule(read: Callable[[], Any], text: str = "") -> tuple[Any, str | N
     """Return (molecule, None) or (None, RDKit's reason) without printing; `text` is what RDKit may echo."""
     from rdkit.rdBase import BlockLogs
 
-    with BlockLogs():
+    # blocking is global to RDKit: without the lock another thread's end of it, or its start, mixes in here
+    with _lock, BlockLogs():
         molecule = read()
     if molecule is not None:
         return molecule, None

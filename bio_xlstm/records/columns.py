@@ -1,6 +1,7 @@
 """Which column of a table holds the sequences, and which one their names."""
 
 import csv
+import sys
 from collections.abc import Sequence
 
 from bio_xlstm.errors import InputError
@@ -81,8 +82,14 @@ def rank(name: str) -> int:
     return names.index(normal(name)) if normal(name) in names else len(names)
 
 
+def allow_long_cells() -> None:
+    """Let the csv module read a genome: by itself it stops at 131,072 characters per cell."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+
+
 def split_header(line: str, prefer: str = ",") -> tuple[str, list[str]]:
     """Return the delimiter of a header line, the one that gives most columns, and the columns' names."""
+    allow_long_cells()
     order = sorted(DELIMITERS, key=lambda d: d != prefer)
     rows = {d: next(csv.reader([line.strip("\r\n")], delimiter=d), []) for d in order}
     best = max(order, key=lambda d: len(rows[d]))

@@ -16,6 +16,8 @@ from bio_xlstm.records.text import head
 SAMPLE_RECORDS = 200
 SAMPLE_LETTERS = 1_000_000
 NUCLEOTIDES = "ACGTUN"
+# these stand for several bases, and all of them for residues too
+AMBIGUOUS = frozenset("RYSWKMBDHVX")
 SHARE = 0.95
 
 # marks of structure that no sequence carries, and the atoms that need no bracket
@@ -31,7 +33,8 @@ def detect_kind(
     """Return "dna" (RNA too), "protein" or "smiles" for a file; "-" cannot be read again, use `open_records`.
 
     Letters decide last: 95 % of ACGTUN is DNA, so a file of peptides such as ACGT alone needs its kind said.
-    Raise InputError when nothing tells.
+    Raise InputError when nothing tells: also when there is less ACGTUN, yet every letter is a nucleotide code
+    (RYSWKMBDHVX too), which may be ambiguous DNA or peptides such as RGDS.
     """
     raw = RawFile(path)
     return find_kind(raw, find_format(raw, input_format), column)
@@ -53,7 +56,15 @@ def find_kind(raw: RawFile, form: str | None, column: str | None = None) -> str:
     texts = sample(read_records(raw, form or "lines", kind=None, column=column))
     if form not in ("fasta", "stockholm") and look_like_smiles(texts):
         return "smiles"
-    if (by_letters := sequence_kind(texts)) is not None:
+    counts = Counter[str]()
+    for text in texts:
+        counts.update(text.upper())
+    if may_be_either(counts):
+        raise InputError(
+            f"{raw.name}: every letter is a nucleotide code, yet many are ambiguous: DNA or peptides? "
+            "say --kind dna or --kind protein, or name a model with -m"
+        )
+    if (by_letters := sequence_kind(counts)) is not None:
         return by_letters
     raise InputError(
         f"{raw.name}: cannot tell DNA, protein and SMILES apart here; name a model with -m, or the --kind"
@@ -84,11 +95,16 @@ def look_like_smiles(texts: list[str]) -> bool:
     return bool(symbols & BONDS_AND_RINGS) or (set().union(*words) <= ATOM_LETTERS and symbols != {"N"})
 
 
-def sequence_kind(texts: list[str]) -> str | None:
+def may_be_either(counts: Counter[str]) -> bool:
+    """Say whether the letters are nucleotide codes, too many of them ambiguous, and no stop shows a protein."""
+    found = {symbol for symbol in counts if "A" <= symbol <= "Z"}
+    bases = sum(counts[symbol] for symbol in NUCLEOTIDES)
+    ambiguous = sum(counts[symbol] for symbol in AMBIGUOUS)
+    return found <= AMBIGUOUS | set(NUCLEOTIDES) and bases < SHARE * (bases + ambiguous) and not counts["*"]
+
+
+def sequence_kind(counts: Counter[str]) -> str | None:
     """Return "dna" or "protein" by the share of letters, None when there are too many other symbols."""
-    counts = Counter[str]()
-    for text in texts:
-        counts.update(text.upper())
     visible = sum(n for symbol, n in counts.items() if symbol not in BETWEEN)
     letters = sum(n for symbol, n in counts.items() if "A" <= symbol <= "Z")
     if not letters or letters < SHARE * visible:

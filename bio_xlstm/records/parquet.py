@@ -29,7 +29,7 @@ def parquet_columns(raw: RawFile) -> list[str]:
 
 
 def read_parquet(raw: RawFile, *, kind: str | None, column: str | None) -> Iterator[Record]:
-    """Yield one record per row, with all single-valued columns in `fields` as text; null becomes ""."""
+    """Yield one record per row, of the columns of sequences and names alone; null becomes ""."""
     import pyarrow
 
     with open_parquet(raw) as table:
@@ -39,23 +39,24 @@ def read_parquet(raw: RawFile, *, kind: str | None, column: str | None) -> Itera
             found = schema.field(chosen).type
             raise InputError(f"{raw.name}: column {schema.names[chosen]!r} holds {found}, not text")
         identity = choose_id(schema.names, chosen)
-        plain = [i for i in range(len(schema)) if not pyarrow.types.is_nested(schema.field(i).type)]
-        names = [schema.names[i] for i in plain]
-        place_of_text = plain.index(chosen)
-        place_of_name = plain.index(identity) if identity in plain else None
+        if identity is not None and pyarrow.types.is_nested(schema.field(identity).type):
+            identity = None
+        wanted = [schema.names[i] for i in (chosen, identity) if i is not None]
         row = 0
         try:
-            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=names):
-                columns = [
-                    ["" if v is None else str(v) for v in array.to_pylist()] for array in batch.columns
-                ]
-                for cells in zip(*columns, strict=True):
-                    name = "" if place_of_name is None else cells[place_of_name].strip()
-                    fields = dict(zip(names, cells, strict=True))
-                    yield Record(row, name, cells[place_of_text].strip(), 0, fields=fields)
+            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
+                texts = cells(batch.column(wanted[0]))
+                names = cells(batch.column(wanted[1])) if identity is not None else [""] * len(texts)
+                for text, name in zip(texts, names, strict=True):
+                    yield Record(row, name, text, 0)
                     row += 1
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{raw.name}: damaged after row {row}: {one_line(error)}") from None
+
+
+def cells(array: Any) -> list[str]:
+    """Turn a column into texts."""
+    return ["" if value is None else str(value).strip() for value in array.to_pylist()]
 
 
 def is_text(kind: Any) -> bool:

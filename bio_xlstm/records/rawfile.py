@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bio_xlstm.errors import InputError
 
@@ -26,16 +27,29 @@ class DamagedError(Exception):
 
 
 class RawFile:
-    """A file that can be opened any number of times; standard input ("-") is first copied to a file."""
+    """A file that can be opened any number of times.
+
+    Standard input ("-") and whatever else can be read only once (pipes, `<(command)`) is copied to a file first.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = os.fspath(path)
         self.path = self.name
         if self.name == "-":
             self.name = "standard input"
-            self.path = spool()
-            weakref.finalize(self, Path(self.path).unlink, missing_ok=True)
+            self._keep(sys.stdin.buffer)
+        elif is_stream(self.path):
+            try:
+                with open(self.path, "rb") as handle:
+                    self._keep(handle)
+            except OSError as error:
+                raise InputError(f"{self.name}: {error.strerror}") from None
         self.compression = self._compression()
+
+    def _keep(self, handle: BinaryIO) -> None:
+        """Read from a copy of a stream, which goes when this object goes."""
+        self.path = spool(handle)
+        weakref.finalize(self, Path(self.path).unlink, missing_ok=True)
 
     def _compression(self) -> str | None:
         """Read the magic number; refuse what is no readable file."""
@@ -81,10 +95,15 @@ class RawFile:
             return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def spool() -> str:
-    """Copy standard input to a temporary file and return its path."""
-    with tempfile.NamedTemporaryFile(prefix="bioxlstm-stdin-", delete=False) as handle:
-        shutil.copyfileobj(sys.stdin.buffer, handle, CHUNK)
+def is_stream(path: str) -> bool:
+    """Say whether a path exists and is neither a regular file nor a folder."""
+    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+
+
+def spool(stream: BinaryIO) -> str:
+    """Copy a stream to a temporary file and return its path."""
+    with tempfile.NamedTemporaryFile(prefix="bioxlstm-input-", delete=False) as handle:
+        shutil.copyfileobj(stream, handle, CHUNK)
     return handle.name
 
 

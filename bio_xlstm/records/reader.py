@@ -1,6 +1,7 @@
 """The reader of every format, by name."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.records.fasta import read_fasta
@@ -26,7 +27,19 @@ READERS = {
 
 
 def read_records(raw: RawFile, form: str, *, kind: str | None, column: str | None) -> Iterator[Record]:
-    """Read an input in format `form`; `kind` and `column` choose among the columns of a table."""
+    """Read an input in format `form`; raise InputError when it holds no record at all.
+
+    `kind` and `column` choose among the columns of a table.
+    """
+    records = all_records(raw, form, kind=kind, column=column)
+    first = next(records, None)
+    if first is None:
+        raise InputError(f"{raw.name}: the file holds no records")
+    return chain([first], records)
+
+
+def all_records(raw: RawFile, form: str, *, kind: str | None, column: str | None) -> Iterator[Record]:
+    """Start the reader of a format."""
     if form == "parquet":
         return read_parquet(raw, kind=kind, column=column)
     if form in TABLES:
@@ -38,4 +51,4 @@ def read_records(raw: RawFile, form: str, *, kind: str | None, column: str | Non
 
 def column_names(raw: RawFile, form: str) -> list[str]:
     """Return the column names of a table."""
-    return parquet_columns(raw) if form == "parquet" else table_header(raw, DELIMITER[form])[1]
+    return parquet_columns(raw) if form == "parquet" else table_header(raw, DELIMITER[form]).names

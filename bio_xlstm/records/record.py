@@ -10,7 +10,7 @@ class Record(NamedTuple):
     `row` counts from 0 and is the key of the record; `id` may repeat or be empty. `text` is the sequence
     as written, with its inner line breaks. `line` is the number (from 1) of the line on which `text` begins,
     0 if the format has no lines. `status` is "ok" unless the reader itself finds something wrong, which
-    `detail` then tells.
+    `detail` then tells. `fields` holds what else a text format says: description, cells of the row, data items.
     """
 
     row: int

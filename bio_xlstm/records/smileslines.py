@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from bio_xlstm.records.columns import COLUMNS, ID_COLUMNS, normal
+from bio_xlstm.records.columns import COLUMNS, normal
 from bio_xlstm.records.rawfile import RawFile
 from bio_xlstm.records.record import Record
 from bio_xlstm.records.text import numbered_lines
 
-HEADINGS = {*COLUMNS["smiles"], "structure", "molecule", "mol"}
+HEADINGS = {*COLUMNS["smiles"], "structure", "molecule", "mol", "compound", "drug", "ligand"}
 
 # what SMILES is made of, without its grammar; '>' stands in reactions
 ATOM = r"(?:\[[^\[\]\s]+\]|Br|Cl|[BCNOPSFIbcnops*])"
@@ -47,11 +47,8 @@ def read_smiles(raw: RawFile) -> Iterator[Record]:
 
 
 def is_heading(line: str) -> bool:
-    """Say whether a first line names its columns: `SMILES name`, or `Drug ID` where no molecule can stand."""
-    words = [normal(word) for word in re.split(r"[\s,;]+", line.strip())]
-    if words[0] in HEADINGS:
-        return True
-    return not is_smiles(line) and any(word in ID_COLUMNS for word in words[1:])
+    """Say whether a first line names its columns, as `SMILES name` does: none of `HEADINGS` is a molecule."""
+    return normal(re.split(r"[\s,;]+", line.strip())[0]) in HEADINGS
 
 
 def is_smiles(line: str) -> bool:

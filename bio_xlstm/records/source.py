@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 
-from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.records.detect import find_kind
 from bio_xlstm.records.formats import KINDS, find_format
 from bio_xlstm.records.rawfile import RawFile
@@ -40,12 +40,11 @@ class RecordSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records from the start of the file; raise InputError when there is none."""
-        records = read_records(self._raw, self.format, kind=self._kind, column=self.column)
-        first = next(records, None)
-        if first is None:
-            raise InputError(f"{self.name}: the file holds no records")
-        yield first
-        yield from records
+        yield from read_records(self._raw, self.format, kind=self._kind, column=self.column)
+
+    def with_kind(self, kind: str) -> "RecordSource":
+        """Return the same input, not read from its origin again, as one of `kind`."""
+        return RecordSource(self._raw, self.path, self._form, kind, self.column)
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the input's bytes as they are stored."""
@@ -61,7 +60,7 @@ def open_records(
 ) -> RecordSource:
     """Open a file of DNA, RNA, proteins or molecules for streaming.
 
-    `path` may be "-" (standard input) and compressed (.gz, .xz, .bz2, told by content). The format follows
+    `path` may be "-" (standard input), a pipe, and compressed (.gz, .xz, .bz2, told by content). The format follows
     from the suffix, else from the content, unless `input_format` names one of `FORMATS`. `kind` and `column`
     choose the column of a table. Raise InputError, naming file and line, for what cannot be read, here or
     while reading.

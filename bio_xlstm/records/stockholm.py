@@ -1,5 +1,6 @@
 """Stockholm alignments: interleaved blocks of `id  aligned sequence`, ended by `//`."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from bio_xlstm.errors import InputError
@@ -7,32 +8,48 @@ from bio_xlstm.records.rawfile import RawFile
 from bio_xlstm.records.record import Record
 from bio_xlstm.records.text import numbered_lines
 
+# a name, and how many rows of the same name stand above it in its block
+Key = tuple[str, int]
+
 
 def read_stockholm(raw: RawFile) -> Iterator[Record]:
     """Yield the sequences of one or several alignments, gaps kept; one alignment at a time is held in memory.
 
-    `line` is that of the first piece of a sequence: a place in a later block is counted from there.
+    Blank lines part the blocks. A name that repeats within a block names another sequence. `line` is that of
+    the first piece of a sequence: a place in a later block is counted from there.
     """
     row = 0
     number = 0
-    pieces: dict[str, list[str]] = {}
-    begin: dict[str, int] = {}
+    pieces: dict[Key, list[str]] = {}
+    begin: dict[Key, int] = {}
+    seen = Counter[str]()
     described: dict[str, str] = {}
     for number, line in numbered_lines(raw):
         if line.startswith("//"):
-            for name, parts in pieces.items():
+            for key, parts in pieces.items():
+                name = key[0]
                 fields = {"description": described[name]} if name in described else None
-                yield Record(row, name, "".join(parts), begin[name], fields=fields)
+                yield Record(row, name, "".join(parts), begin[key], fields=fields)
                 row += 1
             pieces, begin, described = {}, {}, {}
+            seen.clear()
         elif line.startswith("#=GS"):
             words = line.split(None, 3)
             if len(words) == 4 and words[2] == "DE":
                 described[words[1]] = words[3].strip()
-        elif line.strip() and not line.startswith("#"):
+        elif not line.strip():
+            seen.clear()
+        elif not line.startswith("#"):
             name, aligned = alignment_line(line, raw.name, number)
-            pieces.setdefault(name, []).append(aligned)
-            begin.setdefault(name, number)
+            key = name, seen[name]
+            if seen[name] and len(aligned) != len(pieces[name, 0][-1]):
+                raise InputError(
+                    f"{raw.name} line {number}: the name {name!r} repeats within a block with another length; "
+                    "blocks are parted by a blank line"
+                )
+            seen[name] += 1
+            pieces.setdefault(key, []).append(aligned)
+            begin.setdefault(key, number)
     if pieces:
         raise InputError(
             f"{raw.name} line {number}: the Stockholm alignment is cut off, its closing '//' is missing"

@@ -21,12 +21,12 @@ CASES = [
     ("x.fa", f">a\n{DNA}\n", "dna"),
     ("x.fa", f">a\n{DNA.lower()}\n", "dna"),
     ("x.fa", ">a\nAUGGCUUAA\n", "dna"),
-    ("x.fa", f">a\n{'ACGT' * 10}RYK\n>b\n--AC..\n", "protein"),
     ("x.fa", f">a\n{'ACGT' * 25}RYK\n>b\n--AC..\n", "dna"),
     ("x.fa", f">a\n{PROTEIN}*\n", "protein"),
     ("x.fa", ">a\nACGT\n>b\nCAT\n", "dna"),
     ("x.fa", ">a\nCCO\n", "protein"),
-    ("x.fa", ">a\n>b\nMK\n", "protein"),
+    ("x.fa", ">a\n>b\nMKL\n", "protein"),
+    ("x.fa", ">a\nGRGDS*\n", "protein"),
     ("x.a3m", ">a\nMK-Tlv\n", "protein"),
     ("x.txt", "CCO\n", "smiles"),
     ("x.txt", "c1ccccc1\n", "smiles"),
@@ -95,3 +95,33 @@ def test_reading_sequences_imports_no_heavy_library(tmp_path: Path) -> None:
     run = [sys.executable, "-c", code, str(tmp_path / "x.csv")]
     root = Path(__file__).parents[2]
     assert subprocess.run(run, capture_output=True, text=True, check=True, cwd=root).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["RYSWKM", "ACGTRYSWKMNNN", "ACGTXXXX", "acgtacgtrykm", "RGDS", "GAGAGSGAGAGS"]
+)
+def test_ambiguous_bases_or_peptides_are_asked_for(tmp_path: Path, text: str) -> None:
+    for name, content in {"x.fa": f">a\n{text}\n", "x.csv": f"sequence,y\n{text},1\n"}.items():
+        (tmp_path / name).write_text(content)
+        with pytest.raises(
+            InputError, match=r"every letter is a nucleotide code, .* say --kind dna or --kind"
+        ):
+            detect_kind(tmp_path / name)
+        assert open_records(tmp_path / name, kind="dna").kind == "dna"
+
+
+@pytest.mark.parametrize("name", ["x.fa", "x.sto", "x.faa"])
+def test_remarks_alone_are_no_records(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("# made by X\n\n# empty\n")
+    with pytest.raises(InputError, match=rf"{name}: the file holds no records$"):
+        _ = open_records(tmp_path / name).kind, list(open_records(tmp_path / name))
+
+
+def test_a_source_can_be_told_its_kind_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("CCN\n")
+    source = open_records(tmp_path / "x.txt")
+    assert (source.kind, source.with_kind("dna").kind, source.with_kind("dna").format) == (
+        "smiles",
+        "dna",
+        "lines",
+    )

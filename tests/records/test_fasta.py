@@ -129,3 +129,21 @@ def test_stockholm_cut_off_or_malformed_names_the_line(tmp_path: Path) -> None:
         list(open_records(written(tmp_path, "f.sto", STOCKHOLM.removesuffix("//\n"))))
     with pytest.raises(InputError, match=r"line 2: expected a name and an aligned sequence, found 'a MK TT'"):
         list(open_records(written(tmp_path, "f.sto", "# STOCKHOLM 1.0\na MK TT\n//\n")))
+
+
+def test_stockholm_names_that_repeat_within_a_block_are_rows_of_their_own(tmp_path: Path) -> None:
+    twice = "# STOCKHOLM 1.0\ns1 AAA\n#=GR s1 SS ...\ns1 CCC\ns2 GGG\n\ns1 TT\ns1 KK\ns2 MM\n//\n"
+    records = list(open_records(written(tmp_path, "f.sto", twice)))
+    assert [(r.row, r.id, r.text, r.line) for r in records] == [
+        (0, "s1", "AAATT", 2),
+        (1, "s1", "CCCKK", 4),
+        (2, "s2", "GGGMM", 5),
+    ]
+
+
+def test_stockholm_blocks_without_a_blank_line_between_are_refused(tmp_path: Path) -> None:
+    joined = "# STOCKHOLM 1.0\ns1 AAA\ns2 GGG\ns1 TT\ns2 MM\n//\n"
+    with pytest.raises(
+        InputError, match=r"line 4: the name 's1' repeats within a block with another length;"
+    ):
+        list(open_records(written(tmp_path, "f.sto", joined)))

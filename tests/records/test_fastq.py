@@ -48,6 +48,51 @@ def test_read_without_quality_does_not_swallow_the_next(tmp_path: Path) -> None:
     assert (bad.id, bad.status, good.id, good.text) == ("r1", "error", "r2", "AC")
 
 
-def test_wrong_start_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"r\.fq line 5: a FASTQ record starts with '@', not 'ACGT'"):
-        read(tmp_path, "@r1\nACGT\n+\nIIII\nACGT\n", "r.fq")
+def test_a_file_that_begins_otherwise_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"r\.fq line 2: a FASTQ record starts with '@', not 'ACGT'"):
+        read(tmp_path, "\nACGT\n+\nIIII\n", "r.fq")
+
+
+def rows(records: list[Record]) -> list[tuple[str, str, str]]:
+    assert [r.row for r in records] == list(range(len(records)))
+    return [(r.id, r.text, r.status) for r in records]
+
+
+GOOD = "@r0\nACGT\n+\n@III\n"
+LAST = "@r2\nAC\n+\n@I\n"
+ENDS = ("r0", "ACGT", "ok"), ("r2", "AC", "ok")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "name", "detail"),
+    [
+        ("@r1\nACGTT\n+\n", "r1", "line 5: the sequence has 5 letters, its quality 3"),
+        ("@r1\nACGTT\n", "r1", "line 5: the FASTQ record is cut off"),
+        ("@r1\nACGT\nIIII\n", "r1", "line 5: the FASTQ record is cut off"),
+        ("@r1\nACGT\nAC\n+\nIIIIII\n", "r1", "line 5: the sequence has 6 letters, its quality 9"),
+        ("@r1\nACGT\n+\n@II\n", "r1", "line 5: the sequence has 4 letters, its quality 3"),
+        (
+            "@r1\nACGT\n+\nII\nII\n",
+            "r1",
+            "line 5: the sequence has 4 letters, its quality 2; reading goes on at line 10",
+        ),
+        (
+            "ACGT\n+\n@III\n",
+            "",
+            "line 5: a FASTQ record starts with '@', not 'ACGT'; reading goes on at line 8",
+        ),
+    ],
+)
+def test_reading_goes_on_behind_a_broken_read(tmp_path: Path, damaged: str, name: str, detail: str) -> None:
+    records = read(tmp_path, GOOD + damaged + LAST)
+    assert rows(records) == [ENDS[0], (name, "", "error"), ENDS[1]]
+    assert records[1].detail == detail
+    assert records[2].line == 5 + damaged.count("\n") + 1
+
+
+def test_the_end_of_a_broken_file_is_told(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD + "@r1\nACGT\n+\nIII\n")[1].detail.endswith("its quality 3")
+    junk = read(tmp_path, GOOD + "no\nread\n@here\n")
+    assert rows(junk) == [ENDS[0], ("", "", "error")]
+    assert junk[1].detail.endswith("not 'no'; no read is found below")
+    assert [r.id for r in read(tmp_path, GOOD + "@r1\nACGT\n+\nIII\n@cut\n")] == ["r0", "r1", "cut"]

@@ -44,9 +44,10 @@ def test_headings_are_no_molecules(tmp_path: Path, heading: str) -> None:
         assert [row[0] for row in smiles(tmp_path, heading + "CCO a\nCC b\n", name)] == ["CCO", "CC"]
 
 
-@pytest.mark.parametrize("first", ["not_a_smiles", "CCO name", "XYZ abc", "C1CC bad ring"])
+@pytest.mark.parametrize("first", ["not_a_smiles", "CCO name", "XYZ abc", "C1CC bad ring", "NotAMol entry"])
 def test_a_bad_first_molecule_is_no_heading(tmp_path: Path, first: str) -> None:
     assert len(smiles(tmp_path, f"{first}\nCC\n")) == 2
+    assert smiles(tmp_path, f"#remark\n{first}\nCC x\n")[0][2] == 2
 
 
 def test_a_table_under_a_smiles_suffix(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import sys
 import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -153,6 +155,21 @@ def test_standard_input_is_recognised_and_can_be_read_again(
     assert copy.exists()
     del source
     assert not copy.exists()
+
+
+def test_a_pipe_is_copied_and_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = Thread(target=path.write_bytes, args=(gzip.compress(FASTA),))
+    writer.start()
+    source = open_records(path)
+    writer.join()
+    assert [[r.id for r in source] for _ in range(2)] == [["a", "b"]] * 2
+    assert source.name == str(path) and source.kind == "dna"
+    assert source.fingerprint() == hashlib.sha256(gzip.compress(FASTA)).hexdigest()
+    copy = Path(source._raw.path)
+    del source
+    assert path.exists() and not copy.exists()
 
 
 def test_standard_input_without_anything(monkeypatch: pytest.MonkeyPatch) -> None:

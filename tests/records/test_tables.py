@@ -115,12 +115,12 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
         list(table(tmp_path, "smiles,y\n"))
 
 
-def test_parquet_streams_batches_with_nulls_and_fields(tmp_path: Path) -> None:
+def test_parquet_streams_batches_with_nulls(tmp_path: Path) -> None:
     count = 10_000
     columns = {
         "y": list(range(count)),
         "Sequence": pa.array(
-            [None if i == 1 else f"MK{'A' * (i % 7)}" for i in range(count)], pa.large_string()
+            [None if i == 1 else f"ML{'A' * (i % 7)}" for i in range(count)], pa.large_string()
         ),
         "id": pa.array([f"p{i}" for i in range(count)]).dictionary_encode(),
         "embedding": [[0.0, 1.0]] * count,
@@ -129,8 +129,8 @@ def test_parquet_streams_batches_with_nulls_and_fields(tmp_path: Path) -> None:
     source = open_records(tmp_path / "t.parquet")
     records = list(source)
     assert [r.row for r in records] == list(range(count))
-    assert (records[0].id, records[0].text, records[0].line) == ("p0", "MK", 0)
-    assert records[1].text == "" and records[9].fields == {"y": "9", "Sequence": "MKAA", "id": "p9"}
+    assert (records[0].id, records[0].text, records[0].line) == ("p0", "ML", 0)
+    assert records[1].text == "" and (records[9].text, records[9].id) == ("MLAA", "p9")
     assert place(records[2], 1) == (0, 2)
     assert source.kind == "protein" and source.format == "parquet"
 
@@ -156,3 +156,76 @@ def test_parquet_with_damaged_pages_names_the_row(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"t\.parquet: damaged after row \d+: "):
         list(open_records(path, kind="protein"))
+
+
+def test_parquet_reads_the_columns_of_sequences_and_names_alone(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columns = {
+        "name": ["a", "b"] * 500,
+        "other": [f"{i:>1000}" for i in range(1000)],
+        "seq": ["MKL", "MV"] * 500,
+    }
+    parquet.write_table(pa.table(columns), path, use_dictionary=False, compression="none")
+    data = bytearray(path.read_bytes())
+    # a page that nobody needs may be damaged
+    start = parquet.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset
+    data[start : start + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    records = list(open_records(path))
+    assert len(records) == 1000 and records[1][1:] == ("b", "MV", 0, "ok", "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        (
+            'id\tseq\n"x\tMK\ny\tMV\nz"\tML\n',
+            "t.tsv",
+            r"t\.tsv line 2: a quote opened here .* only 2 lines below",
+        ),
+        (
+            'id\tnote\tseq\na\t"x\tMK\nb\ty"\tMV\n',
+            "t.tsv",
+            r"t\.tsv line 2: .* only 1 line below, around whole",
+        ),
+        ('seq\t"id\nMK\tx"\n', "t.tsv", r"t\.tsv line 1: a quote opened here"),
+        ('id,seq\na,MK\n"b,MV\nc",ML\n', "t.csv", r"t\.csv line 3: a quote opened here"),
+    ],
+)
+def test_rows_between_stray_quotes_are_refused(tmp_path: Path, text: str, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(table(tmp_path, text, name, column="seq"))
+
+
+def test_quoted_cells_of_a_tab_separated_file(tmp_path: Path) -> None:
+    records = list(table(tmp_path, 'id\tnote\tseq\n"a"\t"two\nlines"\tMK\nb"\t5"\tMV\n', "t.tsv"))
+    assert [(r.id, r.text, r.line) for r in records] == [("a", "MK", 2), ('b"', "MV", 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("id,seq\na,MK\nb\rc,MV\n", 3), ("id,seq\rname,x\na,MK\n", 1), ("\n\nid\r,seq\na,MK\n", 3)],
+)
+def test_bare_carriage_return_is_refused_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(
+        InputError, match=rf"t\.csv line {line}: a carriage return stands inside an unquoted cell"
+    ):
+        list(table(tmp_path, text))
+    assert next(iter(table(tmp_path, 'seq,n\nMK,"a\rb"\n'))).text == "MK"
+
+
+@pytest.mark.parametrize("blank", ["\n", " \r\n\n", "\ufeff\n"])
+def test_blank_lines_above_the_header_are_skipped(tmp_path: Path, blank: str) -> None:
+    source = table(tmp_path, f"{blank}id,seq\na,MKL\n\nb,MV\n")
+    first = blank.count("\n") + 2
+    assert [(r.row, r.id, r.line) for r in source] == [
+        (0, "a", first),
+        (1, "", first + 1),
+        (2, "b", first + 2),
+    ]
+    assert source.kind == "protein"
+
+
+def test_a_first_line_as_long_as_a_genome_is_no_failure(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t\.csv: no sequence column found"):
+        list(table(tmp_path, "ACGT" * 50_000 + "\n"))
