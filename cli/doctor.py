@@ -4,12 +4,16 @@ from collections.abc import Iterable
 
 import click
 
+from bio_xlstm.cli import options
+
 
 @click.command()
 @click.option("-m", "--model", "names", multiple=True, help="Model to test; default: all bundled ones.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@options.place
 @click.option("--speed/--no-speed", default=True, help="Measure tokens per second too.")
-def doctor(names: tuple[str, ...], device: str, speed: bool) -> None:
+@options.config
+@options.talk
+def doctor(names: tuple[str, ...], device: str, speed: bool, quiet: bool, verbose: bool) -> None:
     """Show versions, devices and backends, run numerical self-tests, and measure speed.
 
     The exit code is 1 when a self-test fails.

@@ -6,6 +6,7 @@ import click
 
 from bio_xlstm.cli import options
 from bio_xlstm.cli.command_line import command_line
+from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC, STORE_DTYPES
 
 
 @click.command()
@@ -14,17 +15,17 @@ from bio_xlstm.cli.command_line import command_line
     "-o", "--output", required=True, help="File to write; its suffix decides the format. - is stdout (CSV)."
 )
 @options.model
-@click.option("--pool", "pools", multiple=True, type=click.Choice(["mean", "last", "first", "max", "none"]),
+@click.option("--pool", "pools", multiple=True, type=click.Choice(POOLS),
               default=("mean",), show_default=True,
               help="One vector per sequence (repeatable); none keeps one per token.")  # fmt: skip
 @click.option("--layers", default="-1", show_default=True,
               help="Layers by number: 0 is the embedding, -1 the last; 0,3,-1 or all.")  # fmt: skip
-@click.option("--rc", type=click.Choice(["none", "average", "concat"]), default="none", show_default=True,
+@click.option("--rc", type=click.Choice(RC), default="none", show_default=True,
               help="What to do with the reverse complement of DNA.")  # fmt: skip
-@click.option("--store-dtype", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32", show_default=True,
+@click.option("--store-dtype", type=click.Choice(STORE_DTYPES), default="fp32", show_default=True,
               help="Precision of the stored numbers.")  # fmt: skip
 @click.option("--format", "format",
-              type=click.Choice(["parquet", "npz", "safetensors", "csv", "tsv", "rostlab-h5", "esm-pt"]),
+              type=click.Choice(OUTPUT_FORMATS),
               help="Format of the output where its suffix does not tell.")  # fmt: skip
 @options.reading
 @click.option("--max-length", type=click.IntRange(min=1), metavar="N",

@@ -79,14 +79,26 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"Interrupted. To go on where this run stopped:\n  {again}", err=True)
         return INTERRUPTED
     except BioXlstmError as error:
-        if "-v" in sys.argv or "--verbose" in sys.argv:
-            raise
+        _raise_if_verbose(error)
         click.echo(f"Error: {error}", err=True)
         return WRONG_USAGE if isinstance(error, ConfigError) else FAILED
     except BrokenPipeError:
         # whoever read our output has had enough of it, `head` for instance
         _forget_stdout()
         return FAILED
+    except Exception as error:
+        # a fault of the machine or of this program; neither deserves a page of text unasked
+        _raise_if_verbose(error)
+        reason = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
+        click.echo(f"Error: {kind}{reason} (-v shows the traceback)", err=True)
+        return FAILED
+
+
+def _raise_if_verbose(error: Exception) -> None:
+    """Let Python show the traceback where it was asked for."""
+    if "-v" in sys.argv or "--verbose" in sys.argv:
+        raise error
 
 
 def _forget_stdout() -> None:

@@ -2,6 +2,8 @@
 
 import click
 
+from bio_xlstm.cli import options
+
 
 @click.group()
 def models() -> None:
@@ -9,7 +11,8 @@ def models() -> None:
 
 
 @models.command("list")
-def list_models() -> None:
+@options.talk
+def list_models(quiet: bool, verbose: bool) -> None:
     """List the bundled models: what they read, how large they are, how they read it."""
     from bio_xlstm.tasks.catalogue import bundled_models
 
@@ -33,7 +36,8 @@ def list_models() -> None:
 
 @models.command()
 @click.argument("model")
-def info(model: str) -> None:
+@options.talk
+def info(model: str, quiet: bool, verbose: bool) -> None:
     """Describe MODEL: a bundled name, a model directory or a hub id."""
     import bio_xlstm as bx
     from bio_xlstm.tasks.catalogue import summarise

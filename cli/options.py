@@ -1,11 +1,16 @@
 """The options that several commands share, one decorator each, with the words of the help."""
 
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from bio_xlstm.records.formats import FORMATS, KINDS
+from bio_xlstm.tasks.choices import ON_ERROR
+from bio_xlstm.tasks.device import BACKEND_NAMES, DTYPES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -38,7 +43,8 @@ class Shard(click.ParamType[tuple[int, int]]):
         if isinstance(value, tuple):
             return value
         first, slash, second = str(value).partition("/")
-        if not (slash and first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
+        numbers = slash and all(re.fullmatch("[0-9]+", number) for number in (first, second))
+        if not (numbers and 1 <= int(first) <= int(second)):
             self.fail(f"{value!r} is no shard; shards are 1/N, 2/N, ... N/N", param, ctx)
         return int(first), int(second)
 
@@ -52,14 +58,36 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.BadParameter(f"{value} cannot be read: {error}", ctx, param) from None
     own = settings.pop(str(ctx.info_name), {})
+    if not isinstance(own, dict):
+        raise click.BadParameter(
+            f"{value}: {ctx.info_name} is a table, [{ctx.info_name}], not a value", ctx, param
+        )
     plain = {name: setting for name, setting in settings.items() if not isinstance(setting, dict)} | own
     # an option is known by its words, `--batch-tokens`, and gets its default under its parameter's name
-    names = {word.lstrip("-"): option.name for option in ctx.command.params for word in option.opts}
+    names = {word.lstrip("-"): option for option in ctx.command.params for word in option.opts}
     unknown = [name for name in plain if name.replace("_", "-") not in names]
     if unknown:
         raise click.BadParameter(f"{value}: {ctx.info_name} has no option {unknown[0]!r}", ctx, param)
-    defaults = {names[name.replace("_", "-")]: setting for name, setting in plain.items()}
+    defaults = {}
+    for name, setting in plain.items():
+        option = names[name.replace("_", "-")]
+        try:
+            defaults[option.name] = as_words(option, setting)
+        except ValueError as error:
+            raise click.BadParameter(f"{value}: {name} {error}, not {setting!r}", ctx, param) from None
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
+
+
+def as_words(option: click.Parameter, setting: Any) -> Any:
+    """Turn a TOML value into what the command line would hand over; ValueError says what the option takes."""
+    if getattr(option, "is_flag", False):
+        if not isinstance(setting, bool):
+            raise ValueError("takes true or false")
+        return setting
+    several = setting if option.multiple and isinstance(setting, list) else [setting]
+    if not all(isinstance(word, str | int | float) and not isinstance(word, bool) for word in several):
+        raise ValueError("takes text or numbers" if option.multiple else "takes one text or number")
+    return tuple(map(str, several)) if option.multiple else str(setting)
 
 
 def stacked(*decorators: Decorator) -> Decorator:
@@ -87,19 +115,26 @@ config: Decorator = click.option(
     help="TOML file with defaults of these options.",
 )
 reading: Decorator = stacked(
-    click.option("--kind", type=click.Choice(["dna", "protein", "smiles"]), help="What the input holds."),
-    click.option("--input-format", help="Format of the input where its suffix does not tell."),
+    click.option("--kind", type=click.Choice(KINDS), help="What the input holds."),
+    click.option(
+        "--input-format",
+        type=click.Choice(FORMATS),
+        help="Format of the input where its suffix does not tell.",
+    ),
     click.option("--column", help="Column of a table that holds the sequences."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N records only."),
 )
+place: Decorator = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:NUMBER or mps."
+)
 device: Decorator = stacked(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:NUMBER or mps."),
+    place,
     click.option(
-        "--dtype", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True,
+        "--dtype", type=click.Choice(list(DTYPES)), default="auto", show_default=True,
         help="Precision of the computation; auto is fp32.",
     ),
     click.option(
-        "--backend", type=click.Choice(["auto", "torch", "numba", "triton"]), default="auto", show_default=True,
+        "--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True,
         help="Kernels to compute with.",
     ),
 )  # fmt: skip
@@ -126,7 +161,7 @@ sharding: Decorator = click.option(
 )  # fmt: skip
 bad_rows: Decorator = stacked(
     click.option(
-        "--on-error", type=click.Choice(["record", "skip", "fail"]), default="record", show_default=True,
+        "--on-error", type=click.Choice(ON_ERROR), default="record", show_default=True,
         help="Rows that cannot be read: keep them with status and reason, leave them out, or stop.",
     ),
     click.option("--strict", is_flag=True, help="Exit with 3 when a row failed."),

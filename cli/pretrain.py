@@ -27,6 +27,7 @@ from bio_xlstm.cli import options
 @click.option("--max-minutes", type=float, help="Stop after this time even if steps are left.")
 @click.option("--seed", type=int, help="Seed of weights and data order, in place of the recipe's.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads, in place of the recipe's.")
+@options.config
 @options.talk
 def pretrain(
     recipe: Path,

@@ -1,6 +1,6 @@
 """bioxlstm validate: a dry look at an input before hours are spent on it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,26 +17,24 @@ BAR = 40
 @options.model
 @options.reading
 @click.option("--estimate/--no-estimate", default=True, help="Embed a sample to estimate the cost.")
-def validate(
-    input: str,
-    model: str | None,
-    kind: str | None,
-    input_format: str | None,
-    column: str | None,
-    limit: int | None,
-    estimate: bool,
-) -> None:
+@options.device
+@options.config
+@options.talk
+def validate(estimate: bool, verbose: bool, **choices: Any) -> None:
     """Count what INPUT holds and what would go wrong, without writing anything."""
-    import bio_xlstm as bx
-    from bio_xlstm.models.directory import default_model
-    from bio_xlstm.records import open_records
+    from bio_xlstm.tasks.embed.request import EmbedRequest
+    from bio_xlstm.tasks.embed.setup import KIND_WORDS, open_input
     from bio_xlstm.tasks.embed.units import selected
     from bio_xlstm.tasks.validate import estimate_cost, examine
 
-    source = open_records(input, kind=kind, column=column, input_format=input_format)
-    loaded = bx.load(model or default_model(source.kind))
-    found = examine(selected(source, limit, shard=(1, 1)), loaded.tokenizer)
-    click.echo(f"{source.name}: {source.format}, {source.kind}, {found.records:,} records")
+    def say(line: str) -> None:
+        if not choices["quiet"]:
+            click.echo(line, err=True)
+
+    request = EmbedRequest(**choices, output="-")
+    source, _, loaded = open_input(request, say)
+    found = examine(selected(source, request.limit, request.shard), loaded.tokenizer)
+    click.echo(f"{source.name}: {source.format}, {KIND_WORDS[source.kind]}, {found.records:,} records")
     show_statuses(found)
     show_lengths(found)
     show_letters(found)
@@ -80,5 +78,7 @@ def show_cost(cost: "Cost", name: str) -> None:
 
     click.echo(f"\nembedding with {name} here")
     click.echo(f"  time    about {duration(cost.seconds)} ({cost.tokens_per_second:,.0f} tokens/s)")
-    click.echo(f"  memory  about {size(cost.memory) if cost.memory else 'unknown'}")
+    click.echo(
+        f"  memory  {size(cost.memory) if cost.memory else 'unknown'} at the most while this was measured"
+    )
     click.echo(f"  output  about {size(cost.output)} as Parquet with one vector per sequence")

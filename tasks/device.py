@@ -1,5 +1,6 @@
 """Where and in which precision a task runs: `--device`, `--dtype` and `--backend` resolved against the machine."""
 
+import re
 from typing import TYPE_CHECKING
 
 from bio_xlstm.errors import ConfigError
@@ -19,7 +20,7 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
+    if not re.fullmatch("cpu|mps|cuda(:[0-9]+)?", name):
         raise ConfigError(f"--device must be auto, cpu, cuda, cuda:NUMBER or mps, not {name!r}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices")

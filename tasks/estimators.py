@@ -1,5 +1,6 @@
 """scikit-learn estimators around the models."""
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -7,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bio_xlstm.errors import ConfigError, SequenceError
+from bio_xlstm.tasks.choices import POOLS, RC, check_choice
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
@@ -18,7 +20,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
     """Turn sequences into vectors inside a scikit-learn pipeline; there is nothing to fit.
 
     Args:
-        model: bundled name, model directory, hub id, or a loaded model.
+        model: bundled name, model directory (text or Path), hub id, or a loaded model.
         pool: mean, last, first or max.
         layer: number of the layer; 0 is the embedding, -1 the last.
         rc: none, average or concat, for DNA.
@@ -37,7 +39,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: "str | SequenceModel" = "protein-small",
+        model: "str | os.PathLike[str] | SequenceModel" = "protein-small",
         *,
         pool: str = "mean",
         layer: int = -1,
@@ -55,11 +57,13 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the options; the sequences are not looked at."""
-        if self.invalid not in INVALID:
-            raise ConfigError(f"invalid must be one of {', '.join(INVALID)}, not {self.invalid!r}")
+        """Check the options, the layer against the model too; the sequences are not looked at."""
+        check_choice("invalid", self.invalid, INVALID)
+        check_choice("pool", self.pool, POOLS)
+        check_choice("rc", self.rc, RC)
         if self.pool == "none":
             raise ConfigError("pool='none' gives no table; use mean, last, first or max")
+        self._loaded().layer_index(self.layer)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -92,7 +96,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         """Return the ids of a sequence, none when it cannot be read and that is allowed."""
         prepared = model.tokenizer.prepare(text if isinstance(text, str) else "")
         status, detail = prepared.status, prepared.detail
-        if not isinstance(text, str) and text is not None and text == text:
+        if not isinstance(text, str) and not is_missing(text):
             status, detail = "error", f"{text!r} is not a string"
         elif status in ("ok", "cleaned") and model.kind == "smiles":
             from bio_xlstm.records.chemistry import parse_reason
@@ -109,13 +113,13 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
 
     def _loaded(self) -> "SequenceModel":
         """Return the model, loaded once; clones and pickles carry the name alone."""
-        if not isinstance(self.model, str):
+        if not isinstance(self.model, str | os.PathLike):
             return self.model
         held = self.__dict__.get("_held")
         if held is None or held[0] != (self.model, self.device):
             from bio_xlstm.models.directory import load
 
-            held = (self.model, self.device), load(self.model, device=self.device)
+            held = (self.model, self.device), load(os.fspath(self.model), device=self.device)
             self.__dict__["_held"] = held
         loaded: SequenceModel = held[1]
         return loaded
@@ -137,6 +141,18 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell that transform works without fit."""
         return True
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a cell holds None, NaN, or the NA of pandas."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # NA refuses to be true or false
+        return True
+    except ValueError:  # an array of several values
+        return False
 
 
 def as_texts(X: Any) -> Iterable[Any]:

@@ -8,7 +8,6 @@ Started again with the same command, a run skips the units whose parts are whole
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,9 @@ from typing import IO, Any, NamedTuple
 
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.lock import OutputLock
-from bio_xlstm.tasks.provenance import Provenance, decode, differences
+from bio_xlstm.tasks.parts_folder import JOURNAL, LOCK, clear, drop, parts_folder, refuse_foreign, remove
+from bio_xlstm.tasks.provenance import Provenance, decode
+from bio_xlstm.tasks.writing import writing
 
 
 class Part(NamedTuple):
@@ -29,8 +30,9 @@ class Part(NamedTuple):
 class Journal:
     """Record finished units beside an output; use as a context manager, which holds the lock on the output.
 
-    Raises OutputError when another run writes the same output, or when parts of other settings or of another
-    input are found and neither `overwrite` nor `resume=False` allows to discard them.
+    Raises OutputError when another run writes the same output, when parts of other settings or of another input
+    are found and neither `overwrite` nor `resume=False` allows to discard them, when OUTPUT.parts holds files of
+    somebody else, and when the system refuses to write.
 
     Example::
 
@@ -49,18 +51,20 @@ class Journal:
         self.folder = parts_folder(output)
         self.parts: dict[int, Part] = {}
         self._resume, self._overwrite = resume, overwrite
-        self._lock = OutputLock(self.folder / "lock", output)
+        self._lock = OutputLock(self.folder / LOCK, output)
         self._file: IO[str] | None = None
 
     def __enter__(self) -> "Journal":
         """Take the lock, then take up the parts of an earlier run or begin a new journal."""
-        self._lock.__enter__()
-        try:
-            if not (self._resume and self._continue()):
-                self._begin()
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
+        with writing(self.output):
+            self._lock.__enter__()
+            try:
+                self._refuse_foreign()
+                if not (self._resume and self._continue()):
+                    self._begin()
+            except BaseException:
+                self._lock.__exit__(None, None, None)
+                raise
         return self
 
     def __exit__(
@@ -74,10 +78,11 @@ class Journal:
     def add(self, number: int, write: Callable[[IO[bytes]], object], facts: Mapping[str, int]) -> None:
         """Store the part of a unit safely, then note it: after this call no kill can lose it."""
         path = self._part_path(number)
-        store_file(path, write)
-        line = {"unit": number, "sha256": file_hash(path), "facts": dict(facts)}
         assert self._file is not None, "add() outside of the with block"
-        append_line(self._file, json.dumps(line, sort_keys=True))
+        with writing(self.output):
+            store_file(path, write)
+            line = {"unit": number, "sha256": file_hash(path), "facts": dict(facts)}
+            append_line(self._file, json.dumps(line, sort_keys=True))
         self.parts[number] = Part(path, facts)
 
     def ordered(self) -> list[Part]:
@@ -91,38 +96,46 @@ class Journal:
     def finish(self, write: Callable[[Path], None]) -> None:
         """Assemble the output beside its place, move it there, and remove the parts."""
         beside = self.folder / f"final{''.join(self.output.suffixes[-2:])}"
-        remove(beside)
-        write(beside)
-        flush(beside)
-        if beside.is_dir() or self.output.is_dir():
-            remove(self.output)  # a folder cannot replace another in one step
-        os.replace(beside, self.output)
-        flush(self.output.parent)
-        shutil.rmtree(self.folder)
+        with writing(self.output):
+            remove(beside)
+            write(beside)
+            flush(beside)
+            if beside.is_dir():
+                remove(self.output)  # a folder cannot replace another in one step
+            os.replace(beside, self.output)  # a file never replaces a folder
+            flush(self.output.parent)
+            drop(self.folder)
 
     def _part_path(self, number: int) -> Path:
         return self.folder / f"part-{number:06d}"
 
+    def _refuse_foreign(self) -> None:
+        """Leave a folder of somebody else as it was found."""
+        try:
+            refuse_foreign(self.folder)
+        except OutputError:
+            if not (self.folder / JOURNAL).exists():
+                self._lock.path.unlink()
+            raise
+
     def _begin(self) -> None:
-        """Discard whatever lies in the folder and write the header of a new journal."""
+        """Discard the parts that lie in the folder and write the header of a new journal."""
         self.parts = {}
-        for path in self.folder.iterdir():
-            if path.name != "lock":
-                remove(path)
+        clear(self.folder)
         header = self.provenance.to_json() + "\n"
-        store_file(self.folder / "journal.jsonl", lambda file: file.write(header.encode()))
-        self._file = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
+        store_file(self.folder / JOURNAL, lambda file: file.write(header.encode()))
+        self._file = (self.folder / JOURNAL).open("a", encoding="utf-8")
 
     def _continue(self) -> bool:
         """Take up an earlier run of the same settings; False when there is nothing to take up."""
-        path = self.folder / "journal.jsonl"
+        path = self.folder / JOURNAL
         if not path.exists():
             return False
         lines, whole = whole_lines(path)
         header = decode(lines[0]) if lines else None
         if header is None:
             return False
-        changed = differences(header["settings"], self.provenance.settings(), self.provenance.input)
+        changed = self.provenance.differences(header)
         if changed:
             if self._overwrite:
                 return False
@@ -146,19 +159,6 @@ class Journal:
                 self.parts[entry["unit"]] = Part(path, entry["facts"])
         except (ValueError, KeyError, TypeError):
             return
-
-
-def parts_folder(output: Path) -> Path:
-    """Return the folder in which the parts of an unfinished output lie."""
-    return output.with_name(output.name + ".parts")
-
-
-def discard_parts(output: Path) -> None:
-    """Remove what an earlier run left beside a complete output; OutputError when another run is at work there."""
-    folder = parts_folder(output)
-    if folder.exists():
-        with OutputLock(folder / "lock", output):
-            shutil.rmtree(folder)
 
 
 def whole_lines(path: Path) -> tuple[list[str], int]:
@@ -201,11 +201,3 @@ def file_hash(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -55,6 +55,22 @@ class Provenance:
         """Build the value from a decoded record; what the record holds beyond it is left out."""
         return cls(**{name: record[name] for name in cls.__dataclass_fields__})
 
+    def differences(self, record: Mapping[str, Any]) -> list[str]:
+        """Name, in the user's words, every setting in which this run differs from a recorded one."""
+        before, now = record["settings"], self.settings()
+        found = []
+        for name in dict.fromkeys([*before, *now]):
+            old, new = before.get(name, "not set"), now.get(name, "not set")
+            if old == new:
+                continue
+            if name != "the input":
+                found.append(f"{name} was {old} and is now {new}")
+            elif record.get("input", self.input) != self.input:
+                found.append(f"the input was {record['input']} and is now {self.input}")
+            else:
+                found.append(f"the input {self.input} changed")
+        return found
+
 
 def decode(text: str | bytes) -> dict[str, Any] | None:
     """Read a record back from a file's metadata; None when the text is not one."""
@@ -63,17 +79,3 @@ def decode(text: str | bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and "settings" in record else None
-
-
-def differences(before: Mapping[str, str], now: Mapping[str, str], input_name: str) -> list[str]:
-    """Name, in the user's words, every setting in which two runs differ."""
-    found = []
-    for name in dict.fromkeys([*before, *now]):
-        old, new = before.get(name, "not set"), now.get(name, "not set")
-        if old == new:
-            continue
-        if name == "the input":
-            found.append(f"the input {input_name} changed")
-        else:
-            found.append(f"{name} was {old} and is now {new}")
-    return found

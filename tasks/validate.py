@@ -22,7 +22,6 @@ TRIAL_SECONDS = 2.0
 SAMPLE_SIZE = 256
 SAMPLE_LENGTH = 8192
 EXAMPLES = 5
-_BLANK = frozenset(" \t\r\n\v\f\ufeff")
 
 
 @dataclass
@@ -41,6 +40,8 @@ class Findings:
     longest: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     """Letters that are not in the vocabulary, with their number."""
+    unfit: dict[str, bool] = field(default_factory=dict)
+    """Whether a letter that was met is outside the vocabulary, as the tokenizer says."""
     repeated_ids: int = 0
     duplicates: int = 0
     duplicates_complete: bool = True
@@ -136,9 +137,12 @@ def _count_letters(found: Findings, record: Record, tokenizer: "Tokenizer") -> N
     """Count letters outside the vocabulary; molecules are judged by their grammar instead."""
     if tokenizer.kind == "smiles":
         return
-    letters = Counter(record.text.upper())
-    known = tokenizer.vocabulary.index
-    found.unknown.update({x: n for x, n in letters.items() if x not in known and x not in _BLANK})
+    for letter, count in Counter(record.text.upper()).items():
+        if letter not in found.unfit:
+            # gaps, digits, blanks and the stop are taken out, U and T stand for each other: no letters to report
+            found.unfit[letter] = tokenizer.prepare(letter).status not in ("ok", "empty")
+        if found.unfit[letter]:
+            found.unknown[letter] += count
 
 
 def _count_length(found: Findings, length: int) -> None:

@@ -61,6 +61,7 @@ def load(
     """
     import torch
 
+    from bio_xlstm.models.blank import without_drawing
     from bio_xlstm.models.build import FAMILIES
     from bio_xlstm.models.model import SequenceModel
     from bio_xlstm.tokenizers import load_tokenizer
@@ -84,7 +85,7 @@ def load(
         raise ModelError(
             f"{directory}: {CONFIG} says {config.vocabulary} tokens, {TOKENIZER} holds {len(tokenizer.vocabulary)}"
         )
-    with torch.device("meta"):
+    with torch.device("meta"), without_drawing():
         model = SequenceModel(config, tokenizer, name)
     _load_weights(model, _existing(directory, WEIGHTS))
     model.card = read_card(directory)

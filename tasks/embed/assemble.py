@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bio_xlstm.embedding import Vectors
 from bio_xlstm.errors import SequenceError
 from bio_xlstm.tasks.embed.compute import Embedded, Embedder
 from bio_xlstm.tasks.embed.prepare import Ready
@@ -28,20 +29,20 @@ def embed_unit(
         _refuse_bad([one.row for one in ready], source)
     found = iter(embedder([one.ids for one in ready if len(one.ids)]))
     results = [next(found) if len(one.ids) else None for one in ready]
-    rows = [_row(one.row, result, embedder) for one, result in zip(ready, results, strict=True)]
+    rows = [_row(one.row, result, embedder, store) for one, result in zip(ready, results, strict=True)]
     if on_error == "fail":
         _refuse_bad(rows, source)
     kept = [i for i, row in enumerate(rows) if row.good or on_error != "skip"]
     return _part(
         [rows[i] for i in kept],
-        [results[i] for i in kept],
+        [results[i] if rows[i].good else None for i in kept],
         columns,
         store,
         [row for row in rows if not row.good] if on_error == "skip" else [],
     )
 
 
-def _row(row: Row, result: Embedded | None, embedder: Embedder) -> Row:
+def _row(row: Row, result: Embedded | None, embedder: Embedder, store: str) -> Row:
     """Note on a row what happened while it was embedded."""
     if result is None:
         return row
@@ -49,10 +50,21 @@ def _row(row: Row, result: Embedded | None, embedder: Embedder) -> Row:
         return row._replace(
             status="oom", detail=f"{row.length} tokens do not fit into memory, one at a time on the CPU"
         )
+    if fault := _fault(result.vectors, store):
+        return row._replace(status="error", detail=fault)
     if not embedder.model.causal and row.length > result.budget:
         also = f"; {row.detail}" if row.detail else ""
         return row._replace(status="windowed", detail=f"read in windows of {result.budget} tokens{also}")
     return row
+
+
+def _fault(vectors: Vectors, store: str) -> str:
+    """Say why numbers are no embedding, as NaN and infinity are not; empty where all is well."""
+    if not all(np.isfinite(block).all() for block in vectors.values()):
+        return "the model computed numbers that are not finite; --dtype fp32 or bf16 may help"
+    if not all(np.isfinite(stored(block, store)).all() for block in vectors.values()):
+        return f"some numbers are too large for --store-dtype {store}; fp32 holds them"
+    return ""
 
 
 def _refuse_bad(rows: Sequence[Row], source: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.embed.setup import Job
-from bio_xlstm.tasks.journal import parts_folder
+from bio_xlstm.tasks.parts_folder import parts_folder
 from bio_xlstm.tasks.progress import duration, size
 
 _NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 4}
 _TEXT_BYTES = 12  # of a number in a table
-_ROW_BYTES = 64  # id, status and the rest
+_ROW_BYTES = 64  # status and the rest, without the id
 _MEASURED_TOKENS = 4096
 
 
@@ -29,7 +29,7 @@ def estimate_size(job: Job) -> Estimate:
     """Estimate the size of the output, and of the parts that lie beside it until it is complete."""
     vectors = job.survey.letters if job.request.per_token else job.survey.records
     numbers = vectors * sum(column.width for column in job.columns)
-    rows = job.survey.records * _ROW_BYTES
+    rows = job.survey.records * _ROW_BYTES + job.survey.names
     parts = rows + numbers * _NUMBER_BYTES[job.request.store_dtype]
     output = rows + numbers * _TEXT_BYTES if job.form.name in ("csv", "tsv") else parts
     return Estimate(output, output + parts)
@@ -68,15 +68,27 @@ def dry_run(job: Job) -> str:
     speed = measure_speed(job)
     what = "tokens" if job.request.per_token else "rows"
     count = found.letters if job.request.per_token else found.records
+    widths = " or ".join(f"{width:,}" for width in sorted({column.width for column in job.columns}))
+    vectors = "" if len(job.columns) == 1 else f"{len(job.columns)} vectors of "
     lines = [
         f"input   {job.source.name}: {found.records:,} records, {found.letters:,} letters, longest {found.longest:,}",
         f"model   {job.model.name} on {job.provenance.device}, {job.provenance.dtype}, "
         f"{job.embedder.batch_tokens:,} tokens per batch",
         f"output  {job.request.output} ({job.form.name}): {count:,} {what} of "
-        f"{sum(column.width for column in job.columns):,} numbers, about {size(estimate.output)}",
+        f"{vectors}{widths} numbers, about {size(estimate.output)}",
         f"time    about {duration(found.letters / speed)} at {speed:,.0f} tokens per second",
     ]
     if job.request.output != "-":
         free = shutil.disk_usage(Path(job.request.output).parent).free
         lines.insert(3, f"disk    about {size(estimate.peak)} while it runs, {size(free)} free")
+        lines += _standing(job)
     return "\n".join(lines)
+
+
+def _standing(job: Job) -> list[str]:
+    """Say what an output that already stands would mean for the run."""
+    try:
+        complete = job.finished() is not None
+    except OutputError as error:
+        return [f"stop    the run would stop at once: {error}"]
+    return [f"done    {job.request.output} is already complete: nothing would be done"] if complete else []

@@ -32,15 +32,18 @@ def describe_table(result: Result) -> Outcome:
     lines = (
         "wrote to standard output",
         _shape(result) + _issues(result, "status and detail say why"),
-        "load: import pandas, sys; table = pandas.read_csv(sys.stdin)",
+        "load: import pyarrow.csv, sys; table = pyarrow.csv.read_csv(sys.stdin.buffer)",
     )
     return Outcome(result.facts["rows"], result.facts["failed"], lines)
 
 
 def _shape(result: Result) -> str:
-    width = " + ".join(str(column.width) for column in result.columns)
-    what = "one vector per token" if result.per_token else "one vector per row"
-    return f"{result.facts['rows']:,} rows, {what} of {width} numbers ({result.store})"
+    widths = {column.width for column in result.columns}
+    width = " or ".join(map(str, sorted(widths)))
+    count = "one vector" if len(result.columns) == 1 else f"{len(result.columns)} vectors"
+    per = "token" if result.per_token else "row"
+    rows = "1 row" if result.facts["rows"] == 1 else f"{result.facts['rows']:,} rows"
+    return f"{rows}, {count} per {per} of {width} numbers ({result.store})"
 
 
 def _issues(result: Result, where: str) -> str:

@@ -1,17 +1,21 @@
 """What a user asks `embed` for: the options of the command as one immutable value."""
 
+import re
 from dataclasses import dataclass
 
 from bio_xlstm.errors import ConfigError
+from bio_xlstm.tasks.choices import ON_ERROR, OUTPUT_FORMATS, POOLS, RC, STORE_DTYPES, check_choice
+from bio_xlstm.tasks.device import BACKEND_NAMES, DTYPES
 
-ON_ERROR = ("record", "skip", "fail")
+# fewer tokens at once would cut a unit into hundreds of calls
+LEAST = {"batch_tokens": 16, "limit": 1, "max_length": 1, "workers": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedRequest:
     """Hold the options of one embed run; the names are those of the command line.
 
-    Raises ConfigError where options contradict each other.
+    Raises ConfigError where an option has a value that it does not take, or options contradict each other.
     """
 
     input: str
@@ -42,16 +46,40 @@ class EmbedRequest:
     command_line: str = ""
 
     def __post_init__(self) -> None:
+        # a list, or one word, is as good as a tuple
+        object.__setattr__(self, "pools", (self.pools,) if isinstance(self.pools, str) else tuple(self.pools))
+        self._check_choices()
+        self._check_numbers()
         if "none" in self.pools and len(self.pools) > 1:
             raise ConfigError("--pool none gives one vector per token and stands alone")
         if len(set(self.pools)) < len(self.pools):
             raise ConfigError("--pool names the same pool twice")
-        for name in ("batch_tokens", "limit", "max_length"):
+        if self.output == "-" and self.on_error == "skip":
+            raise ConfigError(
+                "--on-error skip needs a file: standard output has no list of the rows that are left out; "
+                "give -o a name, or use --on-error record"
+            )
+
+    def _check_choices(self) -> None:
+        """Compare every option that takes one of some words with these words."""
+        if not self.pools:
+            raise ConfigError(f"--pool is missing: one or more of {', '.join(POOLS)}")
+        for pool in self.pools:
+            check_choice("--pool", pool, POOLS)
+        check_choice("--rc", self.rc, RC)
+        check_choice("--store-dtype", self.store_dtype, STORE_DTYPES)
+        check_choice("--dtype", self.dtype, DTYPES)
+        check_choice("--backend", self.backend, BACKEND_NAMES)
+        check_choice("--on-error", self.on_error, ON_ERROR)
+        if self.format is not None:
+            check_choice("--format", self.format, OUTPUT_FORMATS)
+
+    def _check_numbers(self) -> None:
+        """Compare every number with the least that makes sense."""
+        for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-        if self.batch_tokens is not None and self.batch_tokens < 16:
-            raise ConfigError(f"--batch-tokens must be at least 16, not {self.batch_tokens}")
+            if value is not None and value < least:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise ConfigError(
                 f"--shard {self.shard[0]}/{self.shard[1]}: shards are counted 1/N, 2/N, ... N/N"
@@ -86,7 +114,7 @@ def parse_layers(text: str, layer_count: int) -> tuple[str, ...]:
         return tuple(str(layer) for layer in range(layer_count))
     layers = tuple(part.strip() for part in text.split(","))
     for layer in layers:
-        if not layer.removeprefix("-").isdigit():
+        if not re.fullmatch("-?[0-9]+", layer):
             raise ConfigError(f"--layers takes numbers separated by commas, or all; {layer!r} is no number")
     if len(set(layers)) < len(layers):
         raise ConfigError(f"--layers {text} names the same layer twice")

@@ -11,8 +11,8 @@ from bio_xlstm.tasks.embed.outcome import Outcome, describe_file, describe_table
 from bio_xlstm.tasks.embed.prepare import Ready, Unit, choose_workers, prepared_units
 from bio_xlstm.tasks.embed.request import EmbedRequest
 from bio_xlstm.tasks.embed.setup import Job, Say, open_job
-from bio_xlstm.tasks.finished import finished_record
-from bio_xlstm.tasks.journal import Journal, discard_parts
+from bio_xlstm.tasks.journal import Journal
+from bio_xlstm.tasks.parts_folder import discard_parts
 from bio_xlstm.tasks.progress import Progress
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.issues import store_issues
@@ -43,7 +43,7 @@ def run_job(job: Job, say: Say = _silent) -> Outcome:
     if job.request.output == "-":
         return _to_stdout(job)
     output = Path(job.request.output)
-    record = finished_record(output, job.provenance, job.form.read_record, job.request.overwrite)
+    record = job.finished()
     if record is not None:
         discard_parts(output)
         say(f"{output} is already complete; --overwrite makes it anew")

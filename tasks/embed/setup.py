@@ -1,10 +1,10 @@
 """From a request to a job: input opened, model chosen and checked against it, output format settled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bio_xlstm.tasks.embed.compute import Embedder
 from bio_xlstm.tasks.embed.prepare import Preparation
 from bio_xlstm.tasks.embed.request import EmbedRequest, parse_layers
 from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
+from bio_xlstm.tasks.finished import finished_record
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers import choose_format
 from bio_xlstm.tasks.writers.result import Column, Format
@@ -58,6 +59,11 @@ class Job:
         """Count the records of this run; reads the input once."""
         return survey(self.records())
 
+    def finished(self) -> Mapping[str, Any] | None:
+        """Return the record of the output where it is complete; OutputError where it may not be replaced."""
+        output, read = Path(self.request.output), self.form.read_record
+        return finished_record(output, self.provenance, read, self.request.overwrite, folder=self.form.folder)
+
 
 def open_job(request: EmbedRequest, say: Say) -> Job:
     """Check a request from end to end and load the model; raises before any work is done.
@@ -65,11 +71,7 @@ def open_job(request: EmbedRequest, say: Say) -> Job:
     InputError, ModelError, ConfigError and OutputError say what does not fit.
     """
     check_output(request)
-    source = open_source(request)
-    name = choose_model(request, source, say)
-    check_kind(source, summarise(name), request)
-    choose_backend(request.backend)
-    model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
+    source, name, model = open_input(request, say)
     layers = parse_layers(request.layers, model.layer_count)
     pairs = [(layer, pool) for layer in layers for pool in request.pools]
     form = choose_format(request.output, request.format, per_token=request.per_token, columns=len(pairs))
@@ -91,11 +93,23 @@ def open_job(request: EmbedRequest, say: Say) -> Job:
     return Job(request, source, embedder, preparation, columns, form, provenance)
 
 
+def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "SequenceModel"]:
+    """Open the input, choose the model for it, and load the model when the two fit together."""
+    source = open_source(request)
+    name = choose_model(request, source, say)
+    check_kind(source, summarise(name), request)
+    choose_backend(request.backend)
+    model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
+    return source, name, model
+
+
 def check_output(request: EmbedRequest) -> None:
     """Refuse an output that cannot be written, before anything is read."""
     if request.output == "-":
         return
     output = Path(request.output)
+    if not request.output or not output.name or output.name == "..":
+        raise OutputError(f"-o {request.output!r} names no file; give the output a name")
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}")
     if (
@@ -114,10 +128,9 @@ def open_source(request: EmbedRequest) -> RecordSource:
     try:
         _ = source.kind
     except InputError:
-        # standard input cannot be opened twice
-        if request.model is None or request.input == "-":
+        if request.model is None:
             raise
-        return open_records(request.input, kind=summarise(request.model).kind, **choices)
+        return source.with_kind(summarise(request.model).kind)
     return source
 
 

@@ -17,6 +17,8 @@ class Survey(NamedTuple):
     records: int
     letters: int
     longest: int
+    names: int
+    """Bytes of all ids."""
 
 
 def selected(source: Iterable[Record], limit: int | None, shard: tuple[int, int]) -> Iterator[Record]:
@@ -50,9 +52,10 @@ def cut_units(records: Iterable[Record], tokens: int) -> Iterator[list[Record]]:
 
 def survey(records: Iterable[Record]) -> Survey:
     """Read through records once and count them."""
-    count = letters = longest = 0
+    count = letters = longest = names = 0
     for record in records:
         count += 1
         letters += len(record.text)
         longest = max(longest, len(record.text))
-    return Survey(count, letters, longest)
+        names += len(record.id.encode())
+    return Survey(count, letters, longest, names)

@@ -1,6 +1,6 @@
 """The arrays of a result, streamed: what .npz and .safetensors hold, array by array and part by part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,39 @@ def per_part(result: Result, name: str, dtype: str, cut: Callable[[Part], np.nda
     return StreamedArray(
         name, np.dtype(dtype), (result.facts["rows"],), lambda: (cut(part) for part in result)
     )
+
+
+def text_arrays(result: Result, field: str, name: str) -> list[StreamedArray]:
+    """Return a column of text as `name` (UTF-8 bytes) and `name_offsets`: string i is bytes[o[i]:o[i + 1]]."""
+
+    def letters() -> Iterator[np.ndarray]:
+        for part in result:
+            yield np.frombuffer("".join(part.texts(field)).encode(), np.uint8)
+
+    def offsets() -> Iterator[np.ndarray]:
+        end = np.int64(0)
+        yield np.zeros(1, np.int64)
+        for part in result:
+            if part.rows:
+                ends = end + np.cumsum([len(text.encode()) for text in part.texts(field)])
+                end = ends[-1]
+                yield ends
+
+    rows = result.facts["rows"]
+    return [
+        StreamedArray(f"{name}_offsets", np.dtype("<i8"), (rows + 1,), offsets),
+        StreamedArray(name, np.dtype("|u1"), (result.facts[f"{field}_bytes"],), letters),
+    ]
+
+
+def texts_of(arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
+    """Return a column of text, `ids` for instance, out of the loaded arrays of an .npz or .safetensors file.
+
+    >>> texts_of({"ids": np.frombuffer(b"abc", np.uint8), "ids_offsets": np.array([0, 1, 3])}, "ids")
+    ['a', 'bc']
+    """
+    letters, offsets = arrays[name].tobytes(), arrays[f"{name}_offsets"]
+    return [letters[begin:end].decode() for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
 
 
 def number_arrays(result: Result) -> list[StreamedArray]:

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import IO
 
-from bio_xlstm.tasks.journal import remove, store_file
+from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writers.part import Row
 from bio_xlstm.tasks.writers.result import Result
 
@@ -20,7 +20,7 @@ def store_issues(result: Result, output: Path) -> None:
     if result.facts["issues"]:
         store_file(issues_path(output), lambda file: _write(result, file))
     else:
-        remove(issues_path(output))
+        issues_path(output).unlink(missing_ok=True)
 
 
 def _write(result: Result, file: IO[bytes]) -> None:
@@ -29,6 +29,7 @@ def _write(result: Result, file: IO[bytes]) -> None:
     writer.writerow(Row._fields)
     for part in result:
         rows = [row for row in part.rows + part.skipped if row.status != "ok"]
-        writer.writerows(sorted(rows, key=lambda row: row.row))
+        rows.sort(key=lambda row: row.row)
+        writer.writerows(rows)
     stream.flush()
     stream.detach()  # the caller closes the file

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bio_xlstm.tasks.provenance import decode
-from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, per_part
+from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, per_part, text_arrays
 from bio_xlstm.tasks.writers.result import Format, Result
+
+_STATUS = "<U16"  # the words for a status are few and short; ids are neither
 
 
 def write(result: Result, path: Path) -> None:
-    """Write ids, status, rows, lengths, (offsets,) the vectors, and the provenance as a JSON string."""
+    """Write ids (UTF-8 bytes, offsets), status, rows, lengths, (offsets,) the vectors, and the provenance (JSON)."""
     record = np.array(result.record())
     arrays = [
-        _strings(result, "ids", "id", result.facts["id_width"]),
-        _strings(result, "status", "status", 16),
+        *text_arrays(result, "id", "ids"),
+        per_part(result, "status", _STATUS, lambda part: np.array(part.texts("status"), _STATUS)),
         *number_arrays(result),
         StreamedArray("provenance", record.dtype, (), lambda: iter([record])),
     ]
@@ -30,12 +32,6 @@ def write(result: Result, path: Path) -> None:
                 npy.write_array_header_1_0(file, header)
                 for block in array.blocks():
                     file.write(np.ascontiguousarray(block, array.dtype).tobytes())
-
-
-def _strings(result: Result, name: str, field: str, width: int) -> StreamedArray:
-    """Return an array of fixed-width unicode, as wide as the longest of all parts."""
-    dtype = f"<U{max(width, 1)}"
-    return per_part(result, name, dtype, lambda part: np.array(part.texts(field), dtype))
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -50,7 +46,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def load_hint(path: str, result: Result) -> str:
     """Return the line of Python that loads the file."""
     name = result.name(result.columns[0], "values" if result.per_token else "embeddings")
-    return f'import numpy; data = numpy.load("{path}"); vectors = data["{name}"]; ids = data["ids"]'
+    return (
+        f'import numpy; data = numpy.load("{path}"); vectors = data["{name}"]; '
+        'b, o = bytes(data["ids"]), data["ids_offsets"]; ids = [b[i:j].decode() for i, j in zip(o, o[1:])]'
+    )
 
 
 def rows_of(values: np.ndarray, offsets: np.ndarray) -> Iterator[np.ndarray]:

@@ -92,11 +92,8 @@ def load_hint(path: str, result: Result) -> str:
     """Return the line of Python that loads the file."""
     name = result.name(result.columns[0], "embedding")
     return (
-        f'import pandas, numpy; table = pandas.read_parquet("{path}"); '
-        f"vectors = numpy.stack(table.{name}.dropna())"
-        if name.isidentifier()
-        else f'import pandas, numpy; table = pandas.read_parquet("{path}"); '
-        f'vectors = numpy.stack(table["{name}"].dropna())'
+        f'import numpy, pyarrow.parquet; table = pyarrow.parquet.read_table("{path}"); '
+        f'vectors = numpy.stack(table["{name}"].drop_null().to_numpy())'
     )
 
 

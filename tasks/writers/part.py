@@ -65,22 +65,18 @@ class Part:
             "values": int(self.counts.sum()),
             "failed": sum(not row.good for row in everything),
             "issues": sum(row.status != "ok" for row in everything),
-            "id_width": max((len(row.id) for row in self.rows), default=0),
             "id_bytes": sum(len(row.id.encode()) for row in self.rows),
             "status_bytes": sum(len(row.status) for row in self.rows),
         }
 
 
-_NAMES = ("rows", "values", "failed", "issues", "id_width", "id_bytes", "status_bytes")
+_NAMES = ("rows", "values", "failed", "issues", "id_bytes", "status_bytes")
 
 
 def sum_facts(facts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Put the facts of parts together: sums, and the largest id width."""
-    total = dict.fromkeys(_NAMES, 0)
-    for one in facts:
-        for name in _NAMES:
-            total[name] = max(total[name], one[name]) if name == "id_width" else total[name] + one[name]
-    return total
+    """Add up the facts of parts."""
+    every = list(facts)
+    return {name: sum(one[name] for one in every) for name in _NAMES}
 
 
 def write_part(part: Part, file: IO[bytes]) -> None:

@@ -1,15 +1,12 @@
 """The result of a run as the writers see it: a description, and parts that are read one at a time."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bio_xlstm.tasks.provenance import Provenance
+from bio_xlstm.tasks.provenance import Provenance, decode
 from bio_xlstm.tasks.writers.part import Part
-
-STORE_DTYPES = ("fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,10 @@ class Result:
     """Describe everything a writer needs; iterating over it reads the parts one by one, as often as needed."""
 
     columns: tuple[Column, ...]
-    store: str  # one of STORE_DTYPES
+    store: str  # one of choices.STORE_DTYPES
     per_token: bool
     provenance: Provenance
-    facts: Mapping[str, int]  # sums over all parts (the largest id width)
+    facts: Mapping[str, int]  # sums over all parts
     read_parts: Callable[[], Iterator[Part]]
 
     def __iter__(self) -> Iterator[Part]:
@@ -79,7 +76,6 @@ def beside_record(path: Path) -> Path:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a provenance record from a JSON file; None when there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return decode(path.read_bytes())
+    except OSError:
         return None
-    return record if isinstance(record, dict) and "settings" in record else None

@@ -2,14 +2,13 @@
 
 import json
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bio_xlstm.tasks.provenance import KEY, decode
-from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays
+from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, text_arrays
 from bio_xlstm.tasks.writers.result import Format, Result
 from bio_xlstm.tasks.writers.store_dtype import to_bf16_bits
 
@@ -18,7 +17,11 @@ _TYPE_NAMES = {"<i8": "I64", "<i4": "I32", "<f4": "F32", "<f2": "F16", "|u1": "U
 
 def write(result: Result, path: Path) -> None:
     """Write the header, whose sizes are known from the parts' facts, then every array part by part."""
-    arrays = [*number_arrays(result), *_strings(result, "id", "ids"), *_strings(result, "status", "status")]
+    arrays = [
+        *number_arrays(result),
+        *text_arrays(result, "id", "ids"),
+        *text_arrays(result, "status", "status"),
+    ]
     arrays.sort(key=lambda array: -array.dtype.itemsize)  # keeps every tensor aligned to its own size
     header: dict[str, Any] = {"__metadata__": {KEY: result.record()}}
     begin = 0
@@ -43,29 +46,6 @@ def _stored_type(array: StreamedArray, result: Result) -> tuple[str, int]:
     if result.store == "bf16" and array.dtype == np.dtype("<f4"):
         return "BF16", 2
     return _TYPE_NAMES[array.dtype.str], array.dtype.itemsize
-
-
-def _strings(result: Result, field: str, name: str) -> list[StreamedArray]:
-    """Return a column of text as `name` (UTF-8 bytes) and `name_offsets`: string i is bytes[o[i]:o[i + 1]]."""
-
-    def letters() -> Iterator[np.ndarray]:
-        for part in result:
-            yield np.frombuffer("".join(part.texts(field)).encode(), np.uint8)
-
-    def offsets() -> Iterator[np.ndarray]:
-        end = np.int64(0)
-        yield np.zeros(1, np.int64)
-        for part in result:
-            if part.rows:
-                ends = end + np.cumsum([len(text.encode()) for text in part.texts(field)])
-                end = ends[-1]
-                yield ends
-
-    rows = result.facts["rows"]
-    return [
-        StreamedArray(f"{name}_offsets", np.dtype("<i8"), (rows + 1,), offsets),
-        StreamedArray(name, np.dtype("|u1"), (result.facts[f"{field}_bytes"],), letters),
-    ]
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 def _hint(extra: str, path: str, result: Result) -> str:
     """Return the line of Python that loads the table."""
-    return f'import pandas; table = pandas.read_csv("{path}"{extra})'
+    return f'import pyarrow.csv as csv; table = csv.read_csv("{path}"{extra})'
 
 
 def _format(name: str, separator: str, extra: str) -> Format:
@@ -79,5 +79,5 @@ def _format(name: str, separator: str, extra: str) -> Format:
 
 
 CSV = _format("csv", ",", "")
-TSV = _format("tsv", "\t", ', sep="\\t"')
+TSV = _format("tsv", "\t", ', parse_options=csv.ParseOptions(delimiter="\\t")')
 SEPARATORS = {"csv": ",", "tsv": "\t"}

@@ -21,7 +21,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_a_healthy_installation_passes(directory: Path) -> None:
-    arguments = ["--device", "cpu", "--no-speed", "-m", str(directory)]
+    arguments = ["--device", "cpu", "--no-speed", "-q", "-m", str(directory)]
     result = CliRunner().invoke(doctor, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     for heading in ("versions", "devices", "backends", "self-tests on cpu"):
@@ -36,6 +36,7 @@ def test_a_failed_check_is_an_error(directory: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(selftest, "TOLERANCE", 0.0)
     result = CliRunner().invoke(doctor, ["--no-speed", "--device", "cpu", "-m", str(directory)])
     assert isinstance(result.exception, BioXlstmError)
+    assert "self-tests failed: " in str(result.exception)
     assert "dna: packed = alone" in str(result.exception)
     assert "FAILED" in result.output
 

@@ -47,7 +47,9 @@ def test_success_says_where_what_and_how(run: Run, capsys: pytest.CaptureFixture
     assert out == ""
     assert where.startswith("wrote out.parquet (parquet, ")
     assert shape == "3 rows, one vector per row of 16 numbers (fp32)"
-    assert load.startswith('load: import pandas, numpy; table = pandas.read_parquet("out.parquet")')
+    assert load.startswith(
+        'load: import numpy, pyarrow.parquet; table = pyarrow.parquet.read_table("out.parquet")'
+    )
 
 
 def test_strict_exits_with_3(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,3 +199,60 @@ def test_a_closed_pipe_is_quiet(root: Path, tmp_path: Path, model: str) -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("embed = 3", "embed is a table, [embed], not a value"),
+        ("layers = [0, 1]", "layers takes one text or number, not [0, 1]"),
+        ("pool = [[1]]", "pool takes text or numbers, not [[1]]"),
+        ("overwrite = 3", "overwrite takes true or false, not 3"),
+    ],
+)
+def test_a_wrong_configuration_file_is_2(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "run.toml").write_text(text + "\n")
+    assert run("good.fa", "-o", "x.npz", "--config", "run.toml") == 2
+    assert f"run.toml: {message}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_config_takes_one_word_for_a_repeatable_option(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('pool = "max"\nlayers = 0\noverwrite = true\n')
+    assert run("good.fa", "-o", "x.npz", "--config", "run.toml") == 0
+    with np.load("x.npz") as arrays:
+        assert '"--pool": "max"' in str(arrays["provenance"])
+
+
+def test_what_nobody_foresaw_is_one_line_and_1(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, line in [
+        (
+            PermissionError(13, "Permission denied"),
+            "Error: [Errno 13] Permission denied (-v shows the traceback)",
+        ),
+        (RuntimeError("CUDA error:\nassert"), "Error: unexpected RuntimeError: CUDA error: assert (-v shows"),
+    ]:
+
+        def fail(*arguments: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("bio_xlstm.tasks.embed.setup.open_job", fail)
+        assert run("good.fa", "-o", "out.npz") == 1
+        assert capsys.readouterr().err.startswith(line)
+        with pytest.raises(type(error)):
+            run("good.fa", "-o", "out.npz", "-v")
+
+
+def test_a_folder_and_skipped_rows_are_safe(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mydir").mkdir()
+    (tmp_path / "mydir" / "a.txt").write_text("precious")
+    assert run("good.fa", "-o", "mydir", "--format", "parquet", "--overwrite") == 1
+    assert "mydir is a folder that was not written by this command" in capsys.readouterr().err
+    assert (tmp_path / "mydir" / "a.txt").read_text() == "precious"
+    assert run("bad.fa", "-o", "-", "--on-error", "skip") == 2
+    assert "--on-error skip needs a file" in capsys.readouterr().err

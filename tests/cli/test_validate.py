@@ -35,7 +35,7 @@ def run(tmp_path: Path):  # noqa: ANN201
 
 def test_proteins_are_counted(run) -> None:
     output = run(PROTEINS, "proteins.fasta", "protein", "--no-estimate")
-    assert "fasta, protein, 6 records" in output
+    assert "fasta, proteins, 6 records" in output
     for status, count in {"ok": 3, "cleaned": 1, "empty": 1, "error": 1}.items():
         assert f"  {status:<16}{count:>12,}\n" in output
     assert "row 2 (a): empty" in output
@@ -49,7 +49,7 @@ def test_proteins_are_counted(run) -> None:
 
 def test_molecules_are_parsed(run) -> None:
     output = run("CCO ethanol\nC1CC bad\nc1ccccc1 benzene\n", "molecules.smi", "chem", "--no-estimate")
-    assert "smiles, smiles, 3 records" in output
+    assert "smiles, molecules, 3 records" in output
     assert "row 1 (bad): invalid_smiles" in output
 
 
@@ -92,3 +92,17 @@ def test_the_sample_is_spread_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     lengths = [len(ids) for ids in found.sample]
     assert len(lengths) == 10
     assert max(lengths) > 100
+
+
+def test_another_modality_is_refused_as_embed_does(tmp_path: Path) -> None:
+    bx.build("dna", dim=16, blocks=1, heads=2, seed=0).save(tmp_path / "model")
+    (tmp_path / "p.fasta").write_text(PROTEINS)
+    result = CliRunner().invoke(validate, [str(tmp_path / "p.fasta"), "-m", str(tmp_path / "model"), "-q"])
+    assert isinstance(result.exception, BioXlstmError)
+    assert "p.fasta holds proteins, but the model" in str(result.exception)
+
+
+def test_what_is_taken_out_is_no_unknown_letter(run) -> None:
+    options = ("--no-estimate", "--device", "cpu", "-v")
+    output = run(">a\nMKTAY*\n>b\nMK-T 12\n", "proteins.fasta", "protein", *options)
+    assert "letters outside the vocabulary: none" in output

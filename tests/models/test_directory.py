@@ -1,6 +1,9 @@
 """Model directories: round trip, and one clear line for everything that can be wrong with them."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -168,3 +171,11 @@ def test_wrong_ways_to_load_and_save_are_explained(saved, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="file is a file; a model is saved as a folder"):
         model.save(tmp_path / "file")
+
+
+def test_loading_does_not_import_the_compiler(saved):
+    _, directory = saved
+    code = f"import sys, bio_xlstm as bx; bx.load({str(directory)!r}); print('torch._dynamo' in sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -24,7 +24,7 @@ PROTEINS = [
     ("inner", ["MK*TA"], "inner_stop", "stop '*' at residue 3 is not at the end"),
     ("numbered", ["1 MKTAY 5", "6 IAK"], "cleaned", "digits"),
     ("symbol", ["MKTAY", "IA@KQ"], "error", "line {1} column 3: '@' is not an amino acid"),
-    ("empty", [""], "empty", "empty sequence"),
+    ("empty", [""], "empty", ""),
     ("only gaps", ["---"], "empty", "no residues left after removing 3 gaps"),
     ("a/b|c d", ["MKV"], "ok", ""),
     ("good", ["MKL"], "ok", ""),
@@ -39,7 +39,7 @@ DNA = [
     ("gaps", ["AC-GT"], "cleaned", "1 gap"),
     ("protein", ["MKTAYIAKQR"], "error", "line {0} column"),
     ("stop", ["ACG*"], "error", "line {0} column 4: '*' is not a nucleotide"),
-    ("empty", [""], "empty", "empty sequence"),
+    ("empty", [""], "empty", ""),
 ]
 SMILES = [
     ("ethanol", "CCO", "ok", ""),
@@ -82,10 +82,12 @@ def test_fasta(request_for: Make, tmp_path: Path, kind: str, records: list[Any],
         # Windows line ends inside a record are removed and counted
         cleaned = ends == "\r\n" and status == "ok"
         expected.append((len(lines) - len(sequence) + 1, name, "cleaned" if cleaned else status, detail))
-    request = request_for(kind, "bad.fa", ends.join(lines), "out.csv", kind=kind)
+    request = request_for(kind, "bad.fa", ends.join(lines) + ends, "out.csv", kind=kind)
     outcome = embed_file(request)
     rows = read_rows(tmp_path / "out.csv")
     check(rows, read_rows(tmp_path / "out.csv.issues.csv"), expected)
+    reason = "empty sequence" if ends == "\n" else "no residues left after removing 1 carriage return"
+    assert reason in {row["detail"] for row in rows}
     assert outcome.rows == len(records)
     assert outcome.failed == sum(row["status"] not in ("ok", "cleaned") for row in rows)
 

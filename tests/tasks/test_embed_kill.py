@@ -6,73 +6,41 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is neither fork nor SIGKILL")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
 KILLS = 8
 
-# imports torch once and forks a process for every run, so that a kill costs no second import
-LAUNCHER = """
-import os, sys
-import bio_xlstm.models.model
-from bio_xlstm.cli import main
-sys.argv = sys.argv[1:]
-for line in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        os.chdir(line.strip())
-        os.dup2(os.open("messages", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-        os._exit(main.run())
-    print(pid, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
 
-
-class Launcher:
+class Runs:
     """Run the same command in one folder after the other, each time in a process of its own."""
 
     def __init__(self, root: Path, model: str) -> None:
+        # units are small, so that there are many moments to be killed at
         options = ["--batch-tokens", "32", "--kind", "protein", "-q", "-m", model]
-        # units are small, so that there are many moments to be killed at; one thread, as nothing forks safely with more
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, "bioxlstm", "embed", "in.fa", "-o", "out.parquet", *options],
-            env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        program = [sys.executable, "-m", "bio_xlstm.cli.main"]
+        self._command = [*program, "embed", "in.fa", "-o", "out.parquet", *options]
+        self._environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
-    def start(self, folder: Path) -> int:
-        """Start a run and return its process id."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{folder}\n")
-        self._process.stdin.flush()
-        return self._number()
+    def start(self, folder: Path) -> subprocess.Popen[bytes]:
+        """Start a run whose messages go to a file."""
+        with (folder / "messages").open("wb") as messages:
+            return subprocess.Popen(self._command, cwd=folder, env=self._environment, stderr=messages)
 
-    def wait(self) -> int:
-        """Wait for the end of the run and return its exit code, or minus the signal that ended it."""
-        return self._number()
-
-    def _number(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End the launcher."""
-        self._process.communicate("")
+    def finish(self, folder: Path) -> None:
+        """Do a run to its end."""
+        assert self.start(folder).wait() == 0, (folder / "messages").read_text()
 
 
 @pytest.fixture(scope="module")
-def launcher(root: Path, tiny_models: dict[str, str]) -> Iterator[Launcher]:
-    """Return a launcher of embed runs."""
-    started = Launcher(root, tiny_models["protein"])
-    yield started
-    started.close()
+def runs(root: Path, tiny_models: dict[str, str]) -> Runs:
+    """Return the command to be killed."""
+    return Runs(root, tiny_models["protein"])
 
 
 def write_input(folder: Path) -> None:
@@ -94,66 +62,52 @@ def finished_units(folder: Path) -> int:
         return 0
 
 
-def wait_for_units(folder: Path, count: int) -> None:
-    """Wait until so many units are done."""
-    deadline = time.monotonic() + 120
-    while finished_units(folder) < count:
-        assert time.monotonic() < deadline, (folder / "messages").read_text()
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait until a run has come to a point, or has ended."""
+    while not reached() and process.poll() is None:
         time.sleep(0.001)
 
 
-def test_killed_again_and_again(tmp_path: Path, launcher: Launcher) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a run without a warning."""
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
+
+
+def test_killed_again_and_again(tmp_path: Path, runs: Runs) -> None:
     chance = random.Random(4)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     for folder in (undisturbed, killed):
         write_input(folder)
-    launcher.start(undisturbed)
-    assert launcher.wait() == 0, (undisturbed / "messages").read_text()
+    runs.finish(undisturbed)
     done = [0]
     for _ in range(KILLS):
-        process = launcher.start(killed)
-        wait_for_units(killed, done[-1] + chance.randint(0, 3))
+        process = runs.start(killed)
+        target = done[-1] + chance.randint(0, 3)
+        wait_until(lambda target=target: finished_units(killed) >= target, process)  # type: ignore[misc]
         time.sleep(chance.random() * 0.02)
-        os.kill(process, signal.SIGKILL)
-        assert launcher.wait() == -signal.SIGKILL
+        kill(process)
         done.append(finished_units(killed))
     assert len(set(done)) > 3, "the kills came too early to mean anything"
-    assert not (killed / "out.parquet").exists(), "the kills came too late to mean anything"
-    launcher.start(killed)
-    assert launcher.wait() == 0, (killed / "messages").read_text()
+    # and once while the final file is put together
+    process = runs.start(killed)
+    wait_until(lambda: any(killed.glob("out.parquet.parts/final*")), process)
+    process.kill()
+    process.wait()
+    runs.finish(killed)
     names = ["in.fa", "messages", "out.parquet", "out.parquet.issues.csv"]
     assert sorted(path.name for path in killed.iterdir()) == names
-    for name in names:
+    for name in names[2:]:
         assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_killed_while_the_final_file_is_assembled(tmp_path: Path, launcher: Launcher) -> None:
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    for folder in (undisturbed, killed):
-        write_input(folder)
-    launcher.start(undisturbed)
-    assert launcher.wait() == 0
-    for _ in range(3):
-        process = launcher.start(killed)
-        # the run is not reaped before wait(), so its id stays its own even if it ends before it is killed
-        while not (any(killed.glob("out.parquet.parts/final*")) or (killed / "out.parquet").exists()):
-            time.sleep(0.0005)
-        os.kill(process, signal.SIGKILL)
-        launcher.wait()
-    launcher.start(killed)
-    assert launcher.wait() == 0, (killed / "messages").read_text()
-    assert (killed / "out.parquet").read_bytes() == (undisturbed / "out.parquet").read_bytes()
-    assert not (killed / "out.parquet.parts").exists()
-
-
-def test_an_interrupt_prints_how_to_go_on(tmp_path: Path, launcher: Launcher) -> None:
-    folder = tmp_path / "run"
-    write_input(folder)
-    process = launcher.start(folder)
-    wait_for_units(folder, 3)
-    os.kill(process, signal.SIGINT)
-    assert launcher.wait() == 130
-    lines = (folder / "messages").read_text().splitlines()
+def test_an_interrupt_prints_how_to_go_on(tmp_path: Path, runs: Runs) -> None:
+    write_input(tmp_path / "run")
+    process = runs.start(tmp_path / "run")
+    wait_until(lambda: finished_units(tmp_path / "run") >= 3, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    lines = (tmp_path / "run" / "messages").read_text().splitlines()
     assert lines[-2] == "Interrupted. To go on where this run stopped:"
     assert lines[-1].startswith("  bioxlstm embed in.fa -o out.parquet --batch-tokens 32 ")
-    assert (folder / "out.parquet.parts").is_dir()
+    assert (tmp_path / "run" / "out.parquet.parts").is_dir()

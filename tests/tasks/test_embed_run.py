@@ -1,4 +1,4 @@
-"""The embed run: every format equals the model's own answer, order is kept, shards are the whole, memory is handled."""
+"""The embed run: every format equals the model's own answer, order is kept, shards are the whole."""
 
 import json
 from collections.abc import Callable
@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError
-from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype
-from bio_xlstm.tasks.embed import compute, estimate
-from bio_xlstm.tasks.embed.prepare import choose_workers
-from bio_xlstm.tasks.embed.request import EmbedRequest, parse_layers
+from bio_xlstm.errors import InputError, OutputError
+from bio_xlstm.tasks.embed import estimate
 from bio_xlstm.tasks.embed.run import embed_file
-from bio_xlstm.tasks.embed.setup import auto_batch_tokens, open_job
+from bio_xlstm.tasks.embed.setup import open_job
 from bio_xlstm.tasks.embed.units import cut_units
-from bio_xlstm.tasks.progress import Progress, duration, size
+from bio_xlstm.tasks.writers.arrays import texts_of
 
 Make = Callable[..., Any]
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
@@ -48,7 +45,7 @@ def test_equals_the_model_in_order(request_for: Make, tiny_models: dict[str, str
     model = bx.load(tiny_models["protein"])
     expected = np.stack([model.embed([sequence])[0] for sequence in sequences])
     np.testing.assert_allclose(found["embeddings"], expected, rtol=1e-5, atol=1e-6)
-    assert found["ids"].tolist() == [f"p{i}" for i in range(20)]
+    assert texts_of(found, "ids") == [f"p{i}" for i in range(20)]
     assert found["lengths"].tolist() == [len(sequence) for sequence in sequences]
 
 
@@ -166,48 +163,6 @@ def test_reverse_complement_doubles_the_width(request_for: Make, tmp_path: Path)
     np.testing.assert_allclose(vectors[0, :16], vectors[1, 16:], rtol=1e-5, atol=1e-6)
 
 
-def memory_of(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the model run out of memory beyond so many tokens at once."""
-    real = compute.embed_batch
-
-    def limited(model: Any, sequences: Any, *, batch_tokens: int, **options: Any) -> Any:
-        if min(batch_tokens, sum(map(len, sequences))) > tokens:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
-        return real(model, sequences, batch_tokens=batch_tokens, **options)
-
-    monkeypatch.setattr(compute, "embed_batch", limited)
-
-
-def test_smaller_batches_give_the_same(
-    request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = fasta(proteins(40))
-    embed_file(request_for("protein", "a.fa", text, "a.npz", kind="protein", batch_tokens=2048))
-    memory_of(300, monkeypatch)
-    embed_file(request_for("protein", "a.fa", text, "b.npz", kind="protein", batch_tokens=2048))
-    a, b = npz(tmp_path / "a.npz"), npz(tmp_path / "b.npz")
-    assert b["status"].tolist() == ["ok"] * 40
-    np.testing.assert_allclose(a["embeddings"], b["embeddings"], rtol=1e-5, atol=1e-6)
-
-
-def test_what_fits_nowhere_is_oom(request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    memory_of(100, monkeypatch)
-    text = fasta(["MKTAY", "M" * 120, "MKL"])
-    embed_file(request_for("protein", "a.fa", text, "out.npz", kind="protein", batch_tokens=1024))
-    found = npz(tmp_path / "out.npz")
-    assert found["status"].tolist() == ["ok", "oom", "ok"] and found["lengths"].tolist() == [5, 120, 3]
-    assert np.isnan(found["embeddings"][1]).all()
-    assert "120 tokens do not fit into memory" in (tmp_path / "out.npz.issues.csv").read_text()
-
-
-def test_other_failures_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Any:
-        raise RuntimeError("shapes do not fit")
-
-    with pytest.raises(RuntimeError, match="shapes"):
-        compute.within_memory(fail)
-
-
 def test_workers_change_nothing(request_for: Make, tmp_path: Path) -> None:
     text = "".join(f"{'C' * (i % 7 + 1)}{'O' if i % 3 else '('} m{i}\n" for i in range(60))
     for name, workers in (("a", 0), ("b", 2)):
@@ -282,43 +237,6 @@ def test_the_model_is_chosen_and_named(
     assert "a.smi holds molecules: using the bundled model" in said[0] and tiny_models["smiles"] in said[0]
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"pools": ("none", "mean")}, ConfigError, "--pool none gives one vector per token and stands alone"),
-        ({"pools": ("mean", "mean")}, ConfigError, "--pool names the same pool twice"),
-        ({"batch_tokens": 0}, ConfigError, "--batch-tokens must be at least 1, not 0"),
-        ({"batch_tokens": 3}, ConfigError, "--batch-tokens must be at least 16, not 3"),
-        ({"shard": (0, 4)}, ConfigError, "--shard 0/4: shards are counted 1/N, 2/N, ... N/N"),
-        ({"layers": "9"}, ConfigError, "there is no layer 9"),
-        (
-            {"layers": "x"},
-            ConfigError,
-            "--layers takes numbers separated by commas, or all; 'x' is no number",
-        ),
-        ({"layers": "0,0"}, ConfigError, "--layers 0,0 names the same layer twice"),
-        ({"rc": "average"}, ConfigError, "--rc average is for DNA"),
-        ({"device": "tpu"}, ConfigError, "--device must be auto, cpu, cuda, cuda:NUMBER or mps, not 'tpu'"),
-        ({"device": "cuda:99"}, ConfigError, "--device cuda:99: this machine has [0-9]+ CUDA devices"),
-        ({"output": "nowhere/out.npz"}, OutputError, "there is no folder nowhere"),
-        ({"model": "no-such-model"}, ModelError, "there is no model 'no-such-model'"),
-        ({"output": "x.xyz"}, ConfigError, "the suffix of x.xyz names no format"),
-    ],
-)
-def test_wrong_requests(
-    request_for: Make, options: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        embed_file(request_for("protein", "a.fa", ">a\nMKT\n", **({"kind": "protein"} | options)))
-
-
-def test_the_input_is_never_overwritten(request_for: Make) -> None:
-    with pytest.raises(OutputError, match=r"a.csv is the input; give the output another name"):
-        embed_file(
-            request_for("protein", "a.csv", "id,sequence\na,MKT\n", "a.csv", kind="protein", overwrite=True)
-        )
-
-
 def test_a_full_disk_is_said_before_work(
     request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,49 +271,36 @@ def test_units_follow_from_the_records_alone() -> None:
     assert [len(unit) for unit in cut_units([Record(i, "", "", 1) for i in range(5000)], 10)] == [4096, 904]
 
 
-def test_small_choices() -> None:
-    import torch
+def test_dry_run_says_what_stands_in_the_way(request_for: Make) -> None:
+    text = fasta(proteins(3))
+    embed_file(request_for("protein", "a.fa", text, kind="protein"))
 
-    assert parse_layers("all", 3) == ("0", "1", "2") and parse_layers("-1, 0", 3) == ("-1", "0")
-    assert (
-        choose_device("cpu") == "cpu"
-        and choose_dtype("auto") is torch.float32
-        and choose_dtype("bf16") is torch.bfloat16
-    )
-    assert choose_backend("auto") == choose_backend(choose_backend("auto"))
-    with pytest.raises(ConfigError, match="--backend none-such is not part of this version"):
-        choose_backend("none-such")
-    if not torch.backends.mps.is_available():
-        with pytest.raises(ConfigError, match="--device mps: this machine has no Apple GPU"):
-            choose_device("mps")
-    assert (
-        auto_batch_tokens(192, None, causal=True) == 2048
-        and auto_batch_tokens(192, None, causal=False) == 16384
-    )
-    assert auto_batch_tokens(192, 80 << 30, causal=True) == 262_144
-    assert choose_workers(3, chemistry=False, device="cpu", records=1) == 3
-    assert choose_workers(None, chemistry=True, device="cpu", records=10**6) == 0
-    assert choose_workers(None, chemistry=True, device="cuda", records=10**6) >= 0
-    assert (duration(3), duration(200), duration(7200)) == ("3 s", "3 min", "2.0 h")
-    assert (size(999), size(1500), size(2e9), size(3e13)) == ("999 B", "1.5 KB", "2.0 GB", "30.0 TB")
+    def last(**options: Any) -> str:
+        job = open_job(request_for("protein", "a.fa", text, kind="protein", **options), print)
+        return estimate.dry_run(job).splitlines()[-1]
+
+    assert last().startswith("done") and "out.parquet is already complete: nothing would be done" in last()
+    assert last(layers="0").startswith("stop    the run would stop at once: ")
+    assert "--layers was -1 and is now 0; use --overwrite" in last(layers="0")
+    assert last(layers="0", overwrite=True).startswith("time")
 
 
-def test_progress_writes_a_line_now_and_then(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bio_xlstm.tasks.progress.LINE_SECONDS", 0.0)
-    with Progress("embed", 10) as progress:
-        progress.advance(4, skipped=True)
-        progress.advance(3)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "embed: 4 of 10 records (40 %)"
-    assert lines[1].startswith("embed: 7 of 10 records (70 %), about 0 s left")
-    with Progress("embed", 10, quiet=True) as progress:
-        progress.advance(4)
-    assert capsys.readouterr().err == ""
+def test_a_different_file_is_named(request_for: Make) -> None:
+    embed_file(request_for("protein", "a.fa", ">a\nMKT\n", kind="protein"))
+    with pytest.raises(OutputError, match=r"out.parquet exists but the input was a.fa and is now b.fa; use"):
+        embed_file(request_for("protein", "b.fa", ">a\nMKL\n", kind="protein"))
 
 
-def test_the_request_is_a_value() -> None:
-    request = EmbedRequest(input="a", output="b")
-    assert request == EmbedRequest(input="a", output="b") and hash(request)
-    assert request.settings()["--pool"] == "mean"
+def test_the_shape_is_one_short_line(request_for: Make) -> None:
+    request = request_for("protein", "a.fa", ">a\nMKT\n", kind="protein", layers="all", pools=("mean", "max"))
+    assert embed_file(request).lines[1] == "1 row, 6 vectors per row of 16 numbers (fp32)"
+
+
+def test_a_long_id_costs_its_own_length_alone(request_for: Make, tmp_path: Path) -> None:
+    long = "x" * 200_000
+    text = fasta(proteins(300)) + f">{long}\nMKT\n"
+    request = request_for("protein", "a.fa", text, "out.npz", kind="protein")
+    assert estimate.estimate_size(open_job(request, print)).output > 200_000
+    embed_file(request)
+    assert (tmp_path / "out.npz").stat().st_size < 400_000
+    assert texts_of(npz(tmp_path / "out.npz"), "ids")[-1] == long

@@ -1,6 +1,7 @@
 """SequenceEmbedder keeps scikit-learn's contract and equals the model."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,7 +82,26 @@ def test_wrong_options(embedder: SequenceEmbedder) -> None:
         SequenceEmbedder(invalid="drop").fit(PROTEINS)
     with pytest.raises(ConfigError, match="pool='none' gives no table"):
         SequenceEmbedder(pool="none").fit(PROTEINS)
+    with pytest.raises(ConfigError, match="pool must be one of mean, .*, not 'x'"):
+        SequenceEmbedder(pool="x").fit(PROTEINS)
+    with pytest.raises(ConfigError, match="rc must be one of none, average, concat, not 'x'"):
+        SequenceEmbedder(rc="x").fit(PROTEINS)
+    with pytest.raises(ConfigError, match="there is no layer 99"):
+        embedder.set_params(layer=99).fit(PROTEINS)
+    embedder.set_params(layer=-1)
     with pytest.raises(SequenceError, match="give a list of sequences, not one string"):
         embedder.transform("MKT")
     with pytest.raises(SequenceError, match=r"one column, not as an array of shape \(2, 2\)"):
         embedder.transform([["MKT", "MK"], ["MKL", "MV"]])
+
+
+def test_takes_a_series_with_missing_values(embedder: SequenceEmbedder) -> None:
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series(["MKT", pandas.NA, "MKL"], dtype="string")
+    vectors = embedder.set_params(invalid="nan").transform(series)
+    assert np.isnan(vectors).all(1).tolist() == [False, True, False]
+
+
+def test_takes_a_path(tiny_models: dict[str, str], embedder: SequenceEmbedder) -> None:
+    held = SequenceEmbedder(Path(tiny_models["protein"]))
+    np.testing.assert_array_equal(held.transform(PROTEINS), embedder.transform(PROTEINS))

@@ -12,7 +12,8 @@ import pytest
 
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.finished import finished_record
-from bio_xlstm.tasks.journal import Journal, discard_parts
+from bio_xlstm.tasks.journal import Journal
+from bio_xlstm.tasks.parts_folder import discard_parts
 from bio_xlstm.tasks.provenance import Provenance
 
 UNITS = [b"first", b"second", b"third"]
@@ -204,3 +205,60 @@ def test_provenance_holds_no_clock_and_no_host(tmp_path: Path) -> None:
     assert provenance().to_json(rows=1) == first
     assert platform.node() not in first
     assert Provenance.from_record(json.loads(first)) == provenance()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path, folder: bool) -> None:
+    output = tmp_path / "mydir"
+    output.mkdir()
+    (output / "a.txt").write_text("precious")
+    record = json.loads(provenance().to_json(rows=3)) if not folder else None
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="mydir is a folder that was not written by this command"):
+            finished_record(output, provenance(), lambda path: record, overwrite, folder=folder)
+    with (
+        Journal(output, provenance()) as journal,
+        pytest.raises(OutputError, match="mydir cannot be written"),
+    ):
+        journal.finish(lambda path: path.write_bytes(b"new"))
+    assert (output / "a.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["b.txt", "part-000001", "final"])
+def test_a_parts_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "out.txt.parts"
+    folder.mkdir()
+    (folder / name).write_text("precious")
+    for overwrite in (False, True):
+        with pytest.raises(
+            OutputError, match=f"out.txt.parts is where the parts .* it holds {name}, which is"
+        ):
+            run(tmp_path / "out.txt", overwrite=overwrite)
+    discard_parts(tmp_path / "out.txt")
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_text() == "precious"
+
+
+def test_a_file_put_among_the_parts_outlives_the_run(output: Path) -> None:
+    folder = output.with_name("out.txt.parts")
+    (folder / "notes.txt").write_text("precious")
+    with pytest.raises(OutputError, match="it holds notes.txt"):
+        run(output)
+    discard_parts(output)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_what_the_system_refuses_is_an_output_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Journal(output, provenance()) as journal:
+        with pytest.raises(OutputError, match="cannot be written: No space left on device; make room"):
+            journal.add(2, full, {"rows": 1})
+        with pytest.raises(OutputError, match="out.txt cannot be written: No space left"):
+            journal.finish(full)
+    assert run(output) == [2]
+    occupied = output.with_name("x.txt.parts")
+    occupied.write_text("a file, not a folder")
+    with pytest.raises(OutputError, match=r"x.txt cannot be written: .*x.txt.parts"):
+        run(output.with_name("x.txt"))

@@ -84,3 +84,19 @@ def test_the_corpus_key_ignores_what_only_training_uses() -> None:
     recipe = parse_recipe(table())
     assert parse_recipe(table(data__window=64, training__steps=3)).corpus_key() == recipe.corpus_key()
     assert parse_recipe(table(data__seed=5)).corpus_key() != recipe.corpus_key()
+
+
+def test_a_recipe_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="recipe .*none.toml: No such file"):
+        read_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("steps = = 3")
+    with pytest.raises(ConfigError, match="recipe .*bad.toml is not valid TOML"):
+        read_recipe(tmp_path / "bad.toml")
+    (tmp_path / "thin.toml").write_text("[model]\n[data]\n")
+    with pytest.raises(ConfigError, match=r"recipe .*thin.toml: section \[training\] is missing"):
+        read_recipe(tmp_path / "thin.toml")
+
+
+def test_an_incomplete_section_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"\[\[data.domains\]\] is incomplete: "):
+        parse_recipe({"model": {}, "data": {"domains": [{}]}, "training": {}})

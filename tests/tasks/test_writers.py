@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bio_xlstm.errors import ConfigError
 from bio_xlstm.tasks.provenance import Provenance
-from bio_xlstm.tasks.writers import FORMATS, choose_format
+from bio_xlstm.tasks.writers import FORMATS
+from bio_xlstm.tasks.writers.arrays import texts_of
 from bio_xlstm.tasks.writers.issues import issues_path, store_issues
 from bio_xlstm.tasks.writers.npz import rows_of
 from bio_xlstm.tasks.writers.part import Part, Row, read_part, sum_facts, write_part
@@ -109,7 +109,6 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_parquet_loads_as_the_hint_says(tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     for result in (result_of(MEAN), result_of(MEAN, FIRST), result_of(MEAN, store="fp16")):
         names: dict[str, Any] = {}
         path = written(result, "parquet", tmp_path)
@@ -134,8 +133,9 @@ def test_several_columns_are_named_for_layer_and_pool(tmp_path: Path) -> None:
 def test_npz(tmp_path: Path) -> None:
     result = result_of(MEAN)
     with np.load(written(result, "npz", tmp_path), allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["embeddings", "ids", "lengths", "provenance", "rows", "status"]
-        assert arrays["ids"].tolist() == IDS and arrays["status"].tolist() == STATUS
+        names = ["embeddings", "ids", "ids_offsets", "lengths", "provenance", "rows", "status"]
+        assert sorted(arrays) == names
+        assert texts_of(arrays, "ids") == IDS and arrays["status"].tolist() == STATUS
         assert arrays["rows"].dtype == np.int64 and arrays["rows"].tolist() == list(range(10))
         assert arrays["lengths"].dtype == np.int32 and arrays["lengths"].tolist() == LENGTHS
         np.testing.assert_array_equal(arrays["embeddings"], whole(result, MEAN))
@@ -169,8 +169,7 @@ def test_safetensors(tmp_path: Path, store: str, column: Column) -> None:
         == {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16"}[store]
     )
     np.testing.assert_array_equal(values.float().numpy(), whole(result, column).astype(np.float32))
-    letters, offsets = arrays["ids"].numpy().tobytes(), arrays["ids_offsets"].tolist()
-    assert [letters[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)] == IDS
+    assert texts_of({name: arrays[name].numpy() for name in ("ids", "ids_offsets")}, "ids") == IDS
     with safe_open(path, "numpy") as file:
         assert json.loads(file.metadata()["bio_xlstm"])["rows"] == 10
 
@@ -307,51 +306,23 @@ def test_memory_holds_one_part_at_a_time(tmp_path: Path) -> None:
     assert peak(40) < 1.2 * peak(5)
 
 
-@pytest.mark.parametrize(
-    ("output", "name", "options", "message"),
-    [
-        (
-            "x.xyz",
-            None,
-            {},
-            r"the suffix of x.xyz names no format; use .parquet, .npz, .safetensors, .csv, .tsv, .h5",
-        ),
-        ("-", "npz", {}, "standard output takes csv or tsv, not npz"),
-        (
-            "x.csv",
-            None,
-            {"per_token": True},
-            "csv cannot hold one vector per token; use .npz, .safetensors, .h5, .pt",
-        ),
-        ("x.h5", None, {"columns": 2}, "rostlab-h5 holds one vector per sequence"),
-    ],
-)
-def test_wrong_formats_are_refused(
-    output: str, name: str | None, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        choose_format(output, name, **({"per_token": False, "columns": 1} | options))
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bio_xlstm.tasks.writers.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="rostlab-h5 needs the package h5py: pip install h5py"):
-        choose_format("x.h5", None, per_token=False, columns=1)
-
-
-def test_suffixes_choose() -> None:
-    for output, name in [
-        ("a.PARQUET", "parquet"),
-        ("a.csv.gz", "csv"),
-        ("b.tsv", "tsv"),
-        ("c.pt", "esm-pt"),
-        ("-", "csv"),
-    ]:
-        assert choose_format(output, None, per_token=False, columns=1).name == name
-    assert choose_format("whatever", "npz", per_token=False, columns=1).name == "npz"
-
-
 def test_table_writer_writes_its_header_first() -> None:
     stream = io.StringIO()
     TableWriter(stream, [MEAN])
     assert stream.getvalue() == "row,id,length,status,detail,e0,e1,e2,e3\n"
+
+
+def test_npz_loads_as_the_hint_says(tmp_path: Path) -> None:
+    names: dict[str, Any] = {}
+    result = result_of(MEAN)
+    exec(FORMATS["npz"].load_hint(str(written(result, "npz", tmp_path)), result), names)
+    np.testing.assert_array_equal(names["vectors"], whole(result, MEAN))
+    assert names["ids"] == IDS
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv"])
+def test_tables_load_as_the_hint_says(tmp_path: Path, name: str) -> None:
+    names: dict[str, Any] = {}
+    result = result_of(MEAN)
+    exec(FORMATS[name].load_hint(str(written(result, name, tmp_path)), result), names)
+    assert names["table"]["id"].to_pylist() == IDS and names["table"].num_columns == 9

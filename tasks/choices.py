@@ -1,0 +1,17 @@
+"""The words that options take: written once for the command line and for Python, without a heavy import."""
+
+from collections.abc import Collection
+
+from bio_xlstm.errors import ConfigError
+
+POOLS = ("mean", "last", "first", "max", "none")
+RC = ("none", "average", "concat")
+STORE_DTYPES = ("fp32", "fp16", "bf16")
+OUTPUT_FORMATS = ("parquet", "npz", "safetensors", "csv", "tsv", "rostlab-h5", "esm-pt")
+ON_ERROR = ("record", "skip", "fail")
+
+
+def check_choice(name: str, value: object, known: Collection[str]) -> None:
+    """Raise ConfigError when an option has a value that it does not take."""
+    if value not in known:
+        raise ConfigError(f"{name} must be one of {', '.join(known)}, not {value!r}")
