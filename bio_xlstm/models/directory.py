@@ -33,7 +33,7 @@ def default_model(kind: str) -> str:
 
 def resolve(name_or_path: str | Path) -> Path:
     """Find the directory of a bundled name, a path or (with the `hub` extra) a Hugging Face hub id."""
-    if not isinstance(name_or_path, str | Path):
+    if not isinstance(name_or_path, str | Path) or not str(name_or_path):
         raise ModelError(f"a model is named by text or by a path, not by {name_or_path!r}")
     name = str(name_or_path)
     if name in bundled_names():

@@ -187,6 +187,8 @@ class SequenceModel(nn.Module):
         """Check that a state belongs to this model and to as many sequences as are read, and take it apart."""
         if state is None:
             return [None] * self.config.blocks
+        if not isinstance(state, ModelState):
+            raise ValueError(f"state must be a ModelState, not {type(state).__name__}")
         if not self.causal:
             raise ModelError(f"{self.name} reads both ways: it cannot continue from a state")
         if state.model_hash and state.model_hash != self.weight_hash():

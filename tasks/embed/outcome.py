@@ -22,7 +22,7 @@ def describe_file(result: Result, form: Format, output: Path) -> Outcome:
     lines = (
         f"wrote {output} ({form.name}, {size(sum(path.stat().st_size for path in files))})",
         _shape(result) + _issues(result, f"see {issues_path(output)}"),
-        f"load: {form.load_hint(str(output), result)}",
+        _load(result, form.load_hint(str(output), result)),
     )
     return Outcome(result.facts["rows"], result.facts["failed"], lines)
 
@@ -32,7 +32,7 @@ def describe_table(result: Result) -> Outcome:
     lines = (
         "wrote to standard output",
         _shape(result) + _issues(result, "status and detail say why"),
-        "load: import pyarrow.csv, sys; table = pyarrow.csv.read_csv(sys.stdin.buffer)",
+        _load(result, "import pyarrow.csv, sys; table = pyarrow.csv.read_csv(sys.stdin.buffer)"),
     )
     return Outcome(result.facts["rows"], result.facts["failed"], lines)
 
@@ -44,6 +44,15 @@ def _shape(result: Result) -> str:
     per = "token" if result.per_token else "row"
     rows = "1 row" if result.facts["rows"] == 1 else f"{result.facts['rows']:,} rows"
     return f"{rows}, {count} per {per} of {width} numbers ({result.store})"
+
+
+def _load(result: Result, hint: str) -> str:
+    """Say how to load the result, or that there is nothing in it to load."""
+    if result.facts["rows"] and result.facts["failed"] == result.facts["rows"]:
+        return (
+            "no row has an embedding: is the file of the kind named above (--kind, --column, --input-format)?"
+        )
+    return f"load: {hint}"
 
 
 def _issues(result: Result, where: str) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bio_xlstm.errors import ConfigError, InputError, OutputError
+from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.models.directory import default_model, load
 from bio_xlstm.records import Record, RecordSource, open_records
 from bio_xlstm.tasks.catalogue import ModelSummary, summarise
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, device_memory, dtype_name
 from bio_xlstm.tasks.embed.compute import Embedder
+from bio_xlstm.tasks.embed.places import check_output
 from bio_xlstm.tasks.embed.prepare import Preparation
 from bio_xlstm.tasks.embed.request import EmbedRequest, parse_layers
 from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
@@ -101,24 +102,6 @@ def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "Seq
     choose_backend(request.backend)
     model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
     return source, name, model
-
-
-def check_output(request: EmbedRequest) -> None:
-    """Refuse an output that cannot be written, before anything is read."""
-    if request.output == "-":
-        return
-    output = Path(request.output)
-    if not request.output or not output.name or output.name == "..":
-        raise OutputError(f"-o {request.output!r} names no file; give the output a name")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: there is no folder {output.parent}")
-    if (
-        request.input != "-"
-        and output.exists()
-        and Path(request.input).exists()
-        and output.samefile(request.input)
-    ):
-        raise OutputError(f"{output} is the input; give the output another name")
 
 
 def open_source(request: EmbedRequest) -> RecordSource:

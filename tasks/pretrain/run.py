@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 import bio_xlstm
 from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.models.directory import CONFIG
 from bio_xlstm.tasks.pretrain.card import card
 from bio_xlstm.tasks.pretrain.corpus import prepare
 from bio_xlstm.tasks.pretrain.data_module import PretrainData
@@ -68,8 +69,8 @@ def pretrain(
     module = LanguageModeling(model, recipe.training, corpus.domains)
     batches = PretrainData(recipe, corpus, model.tokenizer)
     guard = Guard(recipe, folder)
-    trainer = _trainer(recipe, folder, guard)
     with _quiet():
+        trainer = _trainer(recipe, folder, guard)
         trainer.fit(module, batches, ckpt_path=folder / LAST if (folder / LAST).exists() else None)
     written = trainer.global_step >= recipe.training.steps or guard.out_of_time
     if written:
@@ -177,6 +178,8 @@ def _trainer(recipe: Recipe, folder: Path, guard: Guard) -> Trainer:
 def _open_output(recipe: Recipe, output: Path, resume: bool, overwrite: bool) -> Path:
     """Make the folder of a run; refuse a finished model, and a run of another recipe."""
     folder = output / "training"
+    if output.is_dir() and any(output.iterdir()) and not (folder.is_dir() or (output / CONFIG).is_file()):
+        raise OutputError(f"{output} holds files but neither a model nor a run; give the output another name")
     if overwrite:
         shutil.rmtree(folder, ignore_errors=True)
         (output / "model.safetensors").unlink(missing_ok=True)

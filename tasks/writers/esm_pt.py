@@ -76,6 +76,16 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return read_json(path / RECORD)
 
 
+def foreign_files(path: Path) -> list[str]:
+    """List what a folder holds besides the files that its own index names; nothing where it has no index."""
+    try:
+        with (path / INDEX).open(encoding="utf-8", newline="") as stream:
+            ours = {INDEX, RECORD} | {row["file"] for row in csv.DictReader(stream)}
+    except (OSError, KeyError, csv.Error):
+        return []
+    return sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
+
+
 def load_hint(path: str, result: Result) -> str:
     """Return the line of Python that loads one file."""
     return f'import torch; record = torch.load("{path}/NAME.pt"); NAME of each sequence: {path}/{INDEX}'

@@ -164,6 +164,8 @@ def test_wrong_ways_to_load_and_save_are_explained(saved, tmp_path):
     model, directory = saved
     with pytest.raises(ModelError, match="a model is named by text or by a path, not by None"):
         bx.load(None)
+    with pytest.raises(ModelError, match="a model is named by text or by a path, not by ''"):
+        bx.load("")
     with pytest.raises(ModelError, match="dtype must be a torch dtype such as torch.float32, not 'fp16'"):
         bx.load(directory, dtype="fp16")
     with pytest.raises(ModelError, match="there is no device 'nowhere' here"):

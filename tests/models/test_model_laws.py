@@ -172,6 +172,8 @@ def test_wrong_tokens_and_states_are_explained():
     for token in (-1, 12):
         with pytest.raises(ValueError, match=f"token id {token} is not in the vocabulary of 12"):
             model(torch.tensor([[7, token]]))
+    with pytest.raises(ValueError, match="state must be a ModelState, not int"):
+        model(tokens_of(5), state=3)
     with pytest.raises(ValueError, match="cu_seqlens must be a torch tensor, not list"):
         model(tokens_of(5), [0, 5])
 

@@ -30,7 +30,14 @@ class Runs:
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """Start a run whose messages go to a file."""
         with (folder / "messages").open("wb") as messages:
-            return subprocess.Popen(self._command, cwd=folder, env=self._environment, stderr=messages)
+            return subprocess.Popen(
+                self._command,
+                cwd=folder,
+                env=self._environment,
+                stderr=messages,
+                # a shell that runs the tests in the background has them ignore interrupts
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
 
     def finish(self, folder: Path) -> None:
         """Do a run to its end."""

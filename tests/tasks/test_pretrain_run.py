@@ -151,3 +151,11 @@ def test_the_command_line_reports_recipe_errors_with_exit_code_two(
     (data / "bad.toml").write_text(text)
     assert run_program(["pretrain", str(data / "bad.toml"), "-o", str(data / "out")]) == 2
     assert "has no key step; known:" in capsys.readouterr().err
+
+
+def test_a_folder_of_others_is_left_alone(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("precious")
+    with pytest.raises(OutputError, match="mine holds files but neither a model nor a run"):
+        pretrain(recipe(), data, tmp_path / "mine", overwrite=True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["a.txt"]
