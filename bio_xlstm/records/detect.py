@@ -19,6 +19,8 @@ NUCLEOTIDES = "ACGTUN"
 # these stand for several bases, and all of them for residues too
 AMBIGUOUS = frozenset("RYSWKMBDHVX")
 SHARE = 0.95
+# formats that never hold molecules: a broken record or two does not hide their kind
+SEQUENCE_FORMATS = frozenset(("fasta", "fastq", "stockholm"))
 
 # marks of structure that no sequence carries, and the atoms that need no bracket
 BONDS_AND_RINGS = frozenset("=#()[]@/\\123456789")
@@ -54,8 +56,10 @@ def find_kind(raw: RawFile, form: str | None, column: str | None = None) -> str:
     if form is None and is_heading(head(raw).lstrip().partition("\n")[0]):
         return "smiles"
     texts = sample(read_records(raw, form or "lines", kind=None, column=column))
-    if form not in ("fasta", "stockholm") and look_like_smiles(texts):
+    if form not in SEQUENCE_FORMATS and look_like_smiles(texts):
         return "smiles"
+    if not texts:
+        raise InputError(f"{raw.name}: no record holds a sequence; say its --kind or name a model with -m")
     counts = Counter[str]()
     for text in texts:
         counts.update(text.upper())
@@ -64,7 +68,7 @@ def find_kind(raw: RawFile, form: str | None, column: str | None = None) -> str:
             f"{raw.name}: every letter is a nucleotide code, yet many are ambiguous: DNA or peptides? "
             "say --kind dna or --kind protein, or name a model with -m"
         )
-    if (by_letters := sequence_kind(counts)) is not None:
+    if (by_letters := sequence_kind(counts, 0.5 if form in SEQUENCE_FORMATS else SHARE)) is not None:
         return by_letters
     raise InputError(
         f"{raw.name}: cannot tell DNA, protein and SMILES apart here; name a model with -m, or the --kind"
@@ -103,10 +107,10 @@ def may_be_either(counts: Counter[str]) -> bool:
     return found <= AMBIGUOUS | set(NUCLEOTIDES) and bases < SHARE * (bases + ambiguous) and not counts["*"]
 
 
-def sequence_kind(counts: Counter[str]) -> str | None:
-    """Return "dna" or "protein" by the share of letters, None when there are too many other symbols."""
+def sequence_kind(counts: Counter[str], least: float = SHARE) -> str | None:
+    """Return "dna" or "protein" by the share of letters, None when fewer than `least` of the symbols are letters."""
     visible = sum(n for symbol, n in counts.items() if symbol not in BETWEEN)
     letters = sum(n for symbol, n in counts.items() if "A" <= symbol <= "Z")
-    if not letters or letters < SHARE * visible:
+    if not letters or letters < least * visible:
         return None
     return "dna" if sum(counts[symbol] for symbol in NUCLEOTIDES) >= SHARE * letters else "protein"

@@ -80,6 +80,8 @@ class EmbedRequest:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
+        if not isinstance(self.shard, tuple) or [type(n) for n in self.shard] != [int, int]:
+            raise ConfigError(f"--shard must be two whole numbers (i, n), not {self.shard!r}")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise ConfigError(
                 f"--shard {self.shard[0]}/{self.shard[1]}: shards are counted 1/N, 2/N, ... N/N"

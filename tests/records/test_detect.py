@@ -72,7 +72,7 @@ def test_column_and_format_options_reach_detection(tmp_path: Path) -> None:
     assert detect_kind(tmp_path / "x.fa", input_format="smiles") == "smiles"
 
 
-@pytest.mark.parametrize("text", [">a\n\n", ">a\n1230123\n", ">a\n???!!!AC\n"])
+@pytest.mark.parametrize("text", [">a\n1230123\n", ">a\n???!!!AC\n"])
 def test_what_nothing_tells_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.fa").write_text(text)
     with pytest.raises(
@@ -125,3 +125,14 @@ def test_a_source_can_be_told_its_kind_afterwards(tmp_path: Path) -> None:
         "dna",
         "lines",
     )
+
+
+def test_broken_and_empty_records_do_not_hide_the_kind_of_fasta(tmp_path: Path) -> None:
+    path = tmp_path / "bad.fa"
+    path.write_text(">a\nMKTAYIAKQR\n>b\n\n>c\nMK(T\n")
+    assert detect_kind(path) == "protein"
+    path.write_text(">a\n>b\n\n")
+    with pytest.raises(
+        InputError, match="bad.fa: no record holds a sequence; say its --kind or name a model"
+    ):
+        detect_kind(path)

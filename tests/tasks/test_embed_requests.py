@@ -27,6 +27,7 @@ Make = Callable[..., Any]
         ({"pools": ("mean", "mean")}, ConfigError, "--pool names the same pool twice"),
         ({"batch_tokens": 0}, ConfigError, "--batch-tokens must be at least 16, not 0"),
         ({"workers": -4}, ConfigError, "--workers must be at least 0, not -4"),
+        ({"shard": "0/3"}, ConfigError, r"--shard must be two whole numbers \(i, n\), not '0/3'"),
         ({"limit": 0}, ConfigError, "--limit must be at least 1, not 0"),
         ({"pools": ()}, ConfigError, "--pool is missing: one or more of mean, last"),
         ({"pools": ["median"]}, ConfigError, "--pool must be one of mean, .*, not 'median'"),
