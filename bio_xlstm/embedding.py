@@ -132,7 +132,7 @@ def _batches(sequences: Sequence[np.ndarray], budget: int) -> Iterator[list[int]
 def _packed(model: "SequenceModel", sequences: Sequence[np.ndarray], layers: list[int]) -> Iterator[Piece]:
     """Read many sequences at once."""
     tokens, borders = pack(model, sequences)
-    out = model(tokens, borders, layers=layers)
+    out = model(tokens, borders, layers=layers, with_state=False)
     inside = torch.ones(tokens.shape[1], dtype=torch.bool, device=model.device)
     lengths = borders.diff().to(torch.int64)
     if model.tokenizer.start is not None:
@@ -173,7 +173,7 @@ def _windowed(model: "SequenceModel", ids: np.ndarray, layers: list[int], budget
         end = begin + len(window) - (0 if last else overlap // 2)
         tokens = pack(model, [window])[0]
         framing = tokens.shape[1] - len(window)
-        out = model(tokens, layers=layers)
+        out = model(tokens, layers=layers, with_state=False)
         keep = slice(framing + taken - begin, framing + end - begin)
         yield {layer: values[0, keep] for layer, values in out.layers.items()}
         taken, begin = end, begin + budget - overlap

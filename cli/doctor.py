@@ -26,8 +26,8 @@ def doctor(names: tuple[str, ...], device: str, speed: bool, quiet: bool, verbos
 
     section("versions", versions())
     section("devices", devices())
-    section("backends", backends())
     chosen = choose_device(device)
+    section(f"backends on {chosen}", backends(chosen))
     models = [load(name, device=chosen) for name in names or bundled_names()]
     checks = run_checks(models, chosen)
     section(

@@ -1,12 +1,7 @@
-"""What every primitive's door checks: the boundaries of packed sequences and the name of the backend."""
-
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+"""What every primitive's door checks: the boundaries of packed sequences."""
 
 import torch
 from torch import Tensor
-
-Run = TypeVar("Run", bound=Callable[..., object])
 
 
 def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
@@ -26,11 +21,3 @@ def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
                 f"cu_seqlens: sequence {row} must hold at least one token, got {start} to {stop}"
             )
     return len(bounds) - 1
-
-
-def choose_backend(primitive: str, name: str, backends: Mapping[str, Run], auto: str) -> Run:
-    """Return the named backend ("auto" means ``auto``), or raise ValueError listing those available."""
-    chosen = auto if name == "auto" else name
-    if chosen not in backends:
-        raise ValueError(f"{primitive}: no backend {name!r}; available: auto, {', '.join(sorted(backends))}")
-    return backends[chosen]

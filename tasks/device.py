@@ -51,12 +51,15 @@ def device_memory(device: str) -> int | None:
     return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
-def choose_backend(name: str) -> str:
-    """Return the kernel backend that a choice stands for; ConfigError when this installation has none such."""
-    from bio_xlstm.kernels.mlstm.dispatch import AUTO, BACKENDS
+def choose_backend(name: str, device: "torch.device", dtype: "torch.dtype") -> str:
+    """Return the kernel backend that a choice stands for; ConfigError says why it cannot run here."""
+    from bio_xlstm.kernels.choice import automatic, check_backend
+    from bio_xlstm.kernels.mixer.dispatch import BACKENDS
 
     if name == "auto":
-        return AUTO
-    if name not in BACKENDS:
-        raise ConfigError(f"--backend {name} is not part of this version; use auto or {AUTO}")
+        return automatic(BACKENDS, device.type, dtype).backend
+    try:
+        check_backend("--backend", name, BACKENDS, device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     return name

@@ -71,27 +71,46 @@ def devices() -> list[Fact]:
     return facts
 
 
-def backends() -> list[Fact]:
-    """List the backends of each primitive and the one that `auto` takes, with the reason."""
-    from bio_xlstm.kernels.conv import dispatch as conv
-    from bio_xlstm.kernels.mlstm import dispatch as mlstm
+def backends(device: "str | torch.device" = "cpu") -> list[Fact]:
+    """Name the backend that `auto` takes for each primitive on a device, with the reason, and the others."""
+    import torch
 
-    reasons = {
-        "reference": "nothing faster is built in",
-        "torch": "runs on every device that torch knows",
-    }
-    facts = []
-    for name, found in (("mlstm", mlstm), ("causal_conv", conv)):
-        reason = reasons.get(found.AUTO, "the fastest here")
-        facts.append(Fact(name, f"{', '.join(found.BACKENDS)}; auto = {found.AUTO}: {reason}"))
+    from bio_xlstm.kernels.choice import automatic, find_obstacle
+    from bio_xlstm.kernels.selftest import PROBLEMS
+
+    place, facts = torch.device(device), []
+    for name, make in PROBLEMS.items():
+        found = make().backends
+        chosen, reason = automatic(found, place.type)
+        if chosen == "triton":
+            chosen, reason = _judged(name, place, reason)
+        others = [other for other in found if other not in (chosen, "reference")]
+        rest = [
+            f"{other} ({obstacle})" if (obstacle := find_obstacle(other, place.type)) else other
+            for other in others
+        ]
+        facts.append(Fact(name, f"{chosen}: {reason}; else {', '.join(rest)}"))
     return facts
 
 
+def _judged(name: str, place: "torch.device", reason: str) -> tuple[str, str]:
+    """Return the backend of a primitive on a GPU after its self-test."""
+    from bio_xlstm.kernels.trust import judge
+
+    verdict = judge(name, place.index or 0)
+    return (
+        ("triton", f"{reason}, {verdict.detail}")
+        if verdict.passed
+        else ("torch", f"triton fails: {verdict.detail}")
+    )
+
+
 def speeds(models: list["SequenceModel"], device: "str | torch.device" = "cpu") -> list[Fact]:
-    """Measure tokens per second of each primitive and of each model, packed as `embed` packs them."""
+    """Measure tokens per second of each primitive, forward and with gradients, and of each model as `embed` runs it."""
+    from bio_xlstm.kernels.selftest import PROBLEMS
+
     facts = [
-        Fact("mlstm, 4 heads of 64", _per_second(_mlstm_call(device), 2048)),
-        Fact("causal_conv, 512 channels", _per_second(_conv_call(device), 2048)),
+        Fact(f"{name}, {SIZES[name].words}", _speed_of(name, device)) for name in PROBLEMS if name in SIZES
     ]
     return [*facts, *(Fact(model.name, _per_second(_model_call(model), 4096)) for model in models)]
 
@@ -113,35 +132,60 @@ def _per_second(call: Callable[[], object], tokens: int) -> str:
     return f"{tokens_per_second(call, tokens):,.0f} tokens/s"
 
 
-def _mlstm_call(device: "str | torch.device") -> Callable[[], object]:
-    """Return a call that reads one sequence with the mLSTM and waits for the result."""
-    import torch
+class Size(NamedTuple):
+    """Describe the call that measures a primitive."""
 
+    words: str
+    run: Callable[..., tuple["torch.Tensor", object]]
+    shapes: list[tuple[int, ...]]
+    tokens: int
+
+
+def _mlstm(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+    """Read with the mLSTM."""
     from bio_xlstm.kernels.mlstm import mlstm
 
-    q, k, v = torch.randn(3, 1, 2048, 4, 64, device=device)
-    i, f = torch.randn(2, 1, 2048, 4, device=device)
-
-    @torch.inference_mode()
-    def call() -> object:
-        return mlstm(q, k, v, i, f)[0].sum().item()
-
-    return call
+    return mlstm(*inputs)
 
 
-def _conv_call(device: "str | torch.device") -> Callable[[], object]:
-    """Return a call that convolves one sequence and waits for the result."""
-    import torch
-
+def _conv(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+    """Convolve."""
     from bio_xlstm.kernels.conv import causal_conv
 
-    x, weight = torch.randn(1, 2048, 512, device=device), torch.randn(512, 4, device=device)
+    return causal_conv(*inputs, activation="silu")
+
+
+def _slstm(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+    """Read with the sLSTM."""
+    from bio_xlstm.kernels.slstm import slstm
+
+    return slstm(*inputs)
+
+
+SIZES = {
+    "mlstm": Size("4 heads of 64", _mlstm, [(1, 4096, 4, 64)] * 3 + [(1, 4096, 4)] * 2, 4096),
+    "causal_conv": Size("512 channels", _conv, [(1, 4096, 512), (512, 4)], 4096),
+    "slstm": Size("4 heads of 64", _slstm, [(8, 256, 4, 4, 64), (4, 64, 4, 64), (4, 4, 64)], 2048),
+}
+
+
+def _speed_of(name: str, device: "str | torch.device") -> str:
+    """Say how fast a primitive is without and with gradients."""
+    import torch
+
+    size = SIZES[name]
+    inputs = [0.1 * torch.randn(shape, device=device) for shape in size.shapes]
 
     @torch.inference_mode()
-    def call() -> object:
-        return causal_conv(x, weight, activation="silu")[0].sum().item()
+    def forward() -> object:
+        return size.run(*inputs)[0].sum().item()
 
-    return call
+    leaves = [x.clone().requires_grad_() for x in inputs]
+
+    def backward() -> object:
+        return torch.autograd.grad(size.run(*leaves)[0].sum(), leaves)[0].sum().item()
+
+    return f"{_per_second(forward, size.tokens)} forward, {_per_second(backward, size.tokens)} with gradients"
 
 
 def _model_call(model: "SequenceModel") -> Callable[[], object]:

@@ -1,19 +1,15 @@
 """Numerical self-tests that a user can run: do the backends agree, and is a result free of its batch?"""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import Tensor
 
     from bio_xlstm.models.model import SequenceModel
 
 # relative, float32 against float64 or against another batch; errors on a sound machine are below 5e-7
 TOLERANCE = 1e-5
-
-Run = Callable[..., tuple["Tensor", ...]]
 
 
 class Check(NamedTuple):
@@ -30,52 +26,46 @@ def run_checks(models: list["SequenceModel"], device: "str | torch.device" = "cp
 
     if not models:
         models = [build("protein", dim=64, blocks=2, heads=4, seed=0).to(device).eval()]
-    checks = [*check_mlstm(device), *check_conv(device)]
+    checks = check_primitives(device)
     for model in models:
         checks += check_batch_invariance(model)
     return [*checks, check_reverse_complement()]
 
 
-def check_mlstm(device: "str | torch.device") -> list[Check]:
-    """Compare every backend of the mLSTM with the recurrence: outputs, final state, all gradients."""
-    from bio_xlstm.kernels.mlstm import mlstm
-    from bio_xlstm.kernels.mlstm.dispatch import BACKENDS
+def check_primitives(device: "str | torch.device") -> list[Check]:
+    """Compare every backend that can run on the device with the reference: outputs, final states, all gradients."""
+    from bio_xlstm.kernels.selftest import PROBLEMS
 
-    shapes: list[tuple[int, ...]] = [(1, 67, 3, 24)] * 3 + [(1, 67, 3)] * 2  # q, k, v, i, f at an odd length
-
-    def run(*inputs: "Tensor", backend: str) -> tuple["Tensor", ...]:
-        h, state = mlstm(*inputs, backend=backend)
-        return h, *state
-
-    return [
-        check
-        for backend in BACKENDS
-        if backend != "reference"
-        for check in _compare("mlstm", run, shapes, backend, device)
-    ]
+    return [check for primitive in PROBLEMS for check in check_primitive(primitive, device)]
 
 
-def check_conv(device: "str | torch.device") -> list[Check]:
-    """Compare every backend of the convolution with the reference: outputs, final state, all gradients."""
-    from bio_xlstm.kernels.conv import causal_conv
-    from bio_xlstm.kernels.conv.dispatch import BACKENDS
+def check_primitive(primitive: str, device: "str | torch.device") -> list[Check]:
+    """Compare the backends of one primitive with the reference."""
+    import torch
 
-    shapes: list[tuple[int, ...]] = [(2, 67, 24), (24, 4), (24,)]  # x, weight, bias
+    from bio_xlstm.kernels.choice import find_obstacle
+    from bio_xlstm.kernels.selftest import PROBLEMS, measure
 
-    def run(*inputs: "Tensor", backend: str) -> tuple["Tensor", ...]:
-        return causal_conv(*inputs, activation="silu", backend=backend)
-
-    return [
-        check
-        for backend in BACKENDS
-        if backend != "reference"
-        for check in _compare("causal_conv", run, shapes, backend, device)
-    ]
+    checks = []
+    kind = torch.device(device).type
+    for backend in PROBLEMS[primitive]().backends:
+        if backend == "reference" or find_obstacle(backend, kind):
+            continue
+        name = f"{primitive}: {backend}"
+        try:
+            errors = measure(primitive, backend, device)
+        except Exception as error:  # a compiler may fail in any way
+            checks.append(Check(name, False, (str(error).splitlines() or [type(error).__name__])[0]))
+            continue
+        for what, value in (("forward", errors.forward), ("gradients", errors.gradients)):
+            checks.append(Check(f"{name} {what}", value < TOLERANCE, f"relative error {value:.1e}"))
+    return checks
 
 
 def check_batch_invariance(model: "SequenceModel") -> list[Check]:
     """Compare sequences embedded packed, alone and, for a causal model, in two halves through the state."""
     from bio_xlstm.embedding import embed_batch
+    from bio_xlstm.kernels.selftest import relative_error
 
     sequences = _random_sequences(model, lengths=(1, 2, 7, 61, 150))
     key = (model.layer_count - 1, "mean")
@@ -89,7 +79,7 @@ def check_batch_invariance(model: "SequenceModel") -> list[Check]:
             embed_batch(model, [ids], batch_tokens=97)[0][key] for ids in sequences
         ]
     found = {
-        name: max(_relative_error(one, two) for one, two in zip(others, together, strict=True))
+        name: max(relative_error(one, two) for one, two in zip(others, together, strict=True))
         for name, others in pairs.items()
     }
     return [
@@ -113,41 +103,6 @@ def check_reverse_complement() -> Check:
     return Check("tokenizer: reverse complement", passed, "twice is the identity" if passed else "is wrong")
 
 
-def _compare(
-    name: str, run: Run, shapes: list[tuple[int, ...]], backend: str, device: "str | torch.device"
-) -> list[Check]:
-    """Compare one backend in float32 with the reference in float64."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(shape, generator=generator) for shape in shapes]
-    try:
-        outputs, gradients = _forward_and_backward(run, [x.to(device) for x in inputs], backend)
-    except (RuntimeError, ValueError) as error:
-        return [Check(f"{name}: {backend}", False, str(error).splitlines()[0])]
-    law_outputs, law_gradients = _forward_and_backward(run, [x.double() for x in inputs], "reference")
-    forward = max(_relative_error(one, two) for one, two in zip(outputs, law_outputs, strict=True))
-    backward = max(_relative_error(one, two) for one, two in zip(gradients, law_gradients, strict=True))
-    return [
-        Check(f"{name}: {backend} {what}", error < TOLERANCE, f"relative error {error:.1e}")
-        for what, error in (("forward", forward), ("gradients", backward))
-    ]
-
-
-def _forward_and_backward(
-    run: Run, inputs: list["Tensor"], backend: str
-) -> tuple[tuple["Tensor", ...], tuple["Tensor", ...]]:
-    """Return the outputs, and the gradients of a fixed weighting of them with respect to every input."""
-    import torch
-
-    inputs = [x.clone().requires_grad_() for x in inputs]
-    outputs = run(*inputs, backend=backend)
-    generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(out.shape, generator=generator).to(out) for out in outputs]
-    loss = torch.stack([(out * weight).sum() for out, weight in zip(outputs, weights, strict=True)]).sum()
-    return tuple(out.detach() for out in outputs), torch.autograd.grad(loss, inputs)
-
-
 def _random_sequences(model: "SequenceModel", lengths: tuple[int, ...]) -> list["np.ndarray"]:
     """Draw sequences of predictable symbols."""
     import numpy as np
@@ -155,13 +110,3 @@ def _random_sequences(model: "SequenceModel", lengths: tuple[int, ...]) -> list[
     generator = np.random.default_rng(0)
     ids = np.flatnonzero(model.tokenizer.targets).astype(model.tokenizer.dtype)
     return [generator.choice(ids, length) for length in lengths]
-
-
-def _relative_error(found: "Tensor | np.ndarray", expected: "Tensor | np.ndarray") -> float:
-    """Return |found - expected| / |expected| in float64, infinite where a number is not finite."""
-    import torch
-
-    one = torch.as_tensor(found).detach().cpu().double()
-    two = torch.as_tensor(expected).detach().cpu().double()
-    error = float((one - two).norm() / two.norm().clamp_min(1e-30))
-    return error if error == error else float("inf")

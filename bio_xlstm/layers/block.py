@@ -19,10 +19,11 @@ class Block(nn.Module):
         x: Tensor,
         cu_seqlens: Tensor | None = None,
         state: LayerState | None = None,
+        with_state: bool = True,
         reverse: bool = False,
-    ) -> tuple[Tensor, LayerState]:
-        """Take and give (B, T, D)."""
-        mixed, state = self.mixer(self.norm(x), cu_seqlens, state, reverse)
+    ) -> tuple[Tensor, LayerState | None]:
+        """Take and give (B, T, D), and the state after the last token if it is wanted."""
+        mixed, state = self.mixer(self.norm(x), cu_seqlens, state, reverse, with_state)
         return x + mixed, state
 
 
@@ -30,10 +31,14 @@ class ReversedBlock(Block):
     """Read every sequence right to left."""
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, cu_seqlens: Tensor | None = None, state: LayerState | None = None
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None = None,
+        state: LayerState | None = None,
+        with_state: bool = False,
     ) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
-        return super().forward(x, cu_seqlens, state, reverse=True)[0], None
+        return super().forward(x, cu_seqlens, None, with_state=False, reverse=True)[0], None
 
 
 class SharedBlock(Block):
@@ -45,12 +50,16 @@ class SharedBlock(Block):
         self.residual = 2.0 if config.double_residual else 1.0
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, cu_seqlens: Tensor | None = None, state: LayerState | None = None
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None = None,
+        state: LayerState | None = None,
+        with_state: bool = False,
     ) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
         normed = self.norm(x)
-        rightward, _ = self.mixer(normed, cu_seqlens, None)
-        leftward, _ = self.mixer(normed, cu_seqlens, None, reverse=True)
+        rightward, _ = self.mixer(normed, cu_seqlens, with_state=False)
+        leftward, _ = self.mixer(normed, cu_seqlens, reverse=True, with_state=False)
         return self.residual * x + rightward + leftward, None
 
 
@@ -62,12 +71,16 @@ class SeparateBlock(Block):
         self.reverse_mixer = MlstmLayer(config)
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, cu_seqlens: Tensor | None = None, state: LayerState | None = None
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None = None,
+        state: LayerState | None = None,
+        with_state: bool = False,
     ) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
         normed = self.norm(x)
-        rightward, _ = self.mixer(normed, cu_seqlens, None)
-        leftward, _ = self.reverse_mixer(normed, cu_seqlens, None, reverse=True)
+        rightward, _ = self.mixer(normed, cu_seqlens, with_state=False)
+        leftward, _ = self.reverse_mixer(normed, cu_seqlens, reverse=True, with_state=False)
         return x + rightward + leftward, None
 
 

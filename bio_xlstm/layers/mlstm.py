@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.kernels.conv import causal_conv
-from bio_xlstm.kernels.mlstm import MlstmState, mlstm
+from bio_xlstm.kernels.mixer import MixerWeights, mlstm_mixer
+from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
 from bio_xlstm.layers.norm import HeadNorm
 
@@ -32,6 +31,7 @@ class MlstmLayer(nn.Module):
         super().__init__()
         inner, heads = config.inner, config.heads
         self.config = config
+        self.backend = "auto"
         self.up = nn.Linear(config.dim, 2 * inner, bias=config.bias)
         self.conv_weight = nn.Parameter(torch.empty(inner, config.conv_width))
         self.conv_bias = nn.Parameter(torch.zeros(inner))
@@ -52,34 +52,39 @@ class MlstmLayer(nn.Module):
         cu_seqlens: Tensor | None = None,
         state: LayerState | None = None,
         reverse: bool = False,
-    ) -> tuple[Tensor, LayerState]:
-        """Take (B, T, D) and give (B, T, D) with the state after the last token read."""
-        memory, window = state or (None, None)
-        branch, gate = self.up(x).chunk(2, dim=-1)  # (B, T, I) each
-        convolved, window = causal_conv(
-            branch,
-            self.conv_weight,
-            self.conv_bias,
-            state=window,
+        with_state: bool = True,
+    ) -> tuple[Tensor, LayerState | None]:
+        """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted."""
+        y, after = mlstm_mixer(
+            self.up(x),  # (B, T, 2 I)
+            self.weights(),
+            eps=self.norm.eps,
+            state=None if state is None else (state.mlstm, state.conv),
             cu_seqlens=cu_seqlens,
             reverse=reverse,
-            activation="silu",
-        )
-        q, k, v = self.query(convolved), self.key(convolved), self.value(branch)
-        i, f = self._gates(q, k, v)  # (B, T, H)
-        q, k, v = (a.unflatten(-1, (self.config.heads, -1)) for a in (q, k, v))  # (B, T, H, K)
-        h, memory = mlstm(q, k, v, i, f, state=memory, cu_seqlens=cu_seqlens, reverse=reverse)
-        mixed = (self.norm(h) + self.skip * convolved) * F.silu(gate)  # (B, T, I)
-        return self.dropout(self.down(mixed)), LayerState(memory, window)
+            with_state=with_state,
+            backend=self.backend,
+        )  # y (B, T, I)
+        return self.dropout(self.down(y)), None if after is None else LayerState(*after)
 
-    def _gates(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum the three parts of the gates instead of concatenating their inputs."""
-        weight = torch.cat((self.input_gate.weight, self.forget_gate.weight))  # (2 H, 3 I)
-        bias = torch.cat((self.input_gate.bias, self.forget_gate.bias))
-        from_q, from_k, from_v = weight.chunk(3, dim=1)
-        gates = F.linear(q, from_q, bias) + F.linear(k, from_k) + F.linear(v, from_v)  # (B, T, 2 H)
-        i, f = gates.chunk(2, dim=-1)
-        return i, f
+    def weights(self) -> MixerWeights:
+        """Name the weights between the two projections."""
+        return MixerWeights(
+            self.conv_weight,
+            self.conv_bias,
+            self.query.weight,
+            self.key.weight,
+            self.value.weight,
+            self.query.bias,
+            self.key.bias,
+            self.value.bias,
+            self.input_gate.weight,
+            self.input_gate.bias,
+            self.forget_gate.weight,
+            self.forget_gate.bias,
+            self.norm.weight,
+            self.skip,
+        )
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

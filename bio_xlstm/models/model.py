@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
 from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.kernels.mixer.dispatch import BACKENDS
 from bio_xlstm.layers.block import block_at
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
 from bio_xlstm.models.output import ModelOutput
 from bio_xlstm.state import ModelState
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
@@ -43,10 +44,12 @@ class SequenceModel(nn.Module):
         cu_seqlens: Tensor | None = None,
         state: ModelState | None = None,
         layers: Sequence[int] = (),
+        with_state: bool = True,
     ) -> ModelOutput:
         """Read tokens (B, T), or N sequences packed in (1, T) with their borders cu_seqlens (N + 1,) int32.
 
-        `state` continues sequences of earlier calls; `layers` asks for hidden states, negative from the end.
+        `state` continues sequences of earlier calls; `layers` asks for hidden states, negative from the end; without
+        `with_state` the state after the last token is not computed, which saves time on short sequences.
         ValueError refuses tokens of another shape, ModelError a state of another model or of other sequences,
         ConfigError a layer that does not exist.
         """
@@ -57,14 +60,15 @@ class SequenceModel(nn.Module):
         kept = {0: x} if 0 in wanted else {}
         after: list[LayerState] = []
         for depth, (block, block_state) in enumerate(zip(self.blocks, before, strict=True), start=1):
-            x, block_state = block(x, cu_seqlens, block_state)
+            x, block_state = block(x, cu_seqlens, block_state, with_state)
             after.append(block_state)
             if depth in wanted:
                 kept[depth] = x
         hidden = self.norm(x)
         if self.config.blocks in wanted:
             kept[self.config.blocks] = hidden
-        return ModelOutput(hidden, self._state(after, state, tokens, cu_seqlens), kept, self.head)
+        end = self._state(after, state, tokens, cu_seqlens) if with_state else None
+        return ModelOutput(hidden, end, kept, self.head)
 
     @property
     def causal(self) -> bool:
@@ -90,6 +94,24 @@ class SequenceModel(nn.Module):
     def device(self) -> torch.device:
         """Return the device that holds the weights."""
         return self.embedding.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the dtype of the weights."""
+        return self.embedding.weight.dtype
+
+    def use_backend(self, name: str) -> "SequenceModel":
+        """Run the blocks on a backend (auto, torch, numba, triton, reference) from now on; return the model.
+
+        ValueError says why a backend cannot run on the model's device.
+        """
+        from bio_xlstm.kernels.choice import check_backend
+
+        check_backend("model", name, BACKENDS, self.device)
+        for layer in self.modules():
+            if isinstance(layer, MlstmLayer):
+                layer.backend = name
+        return self
 
     def layer_index(self, layer: int) -> int:
         """Turn a layer number, negative from the end, into 0 .. layer_count - 1."""

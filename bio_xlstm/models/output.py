@@ -16,7 +16,7 @@ class ModelOutput:
     hidden: Tensor
     """Hidden states after the final norm, (B, T, D)."""
     state: ModelState | None
-    """Memory after the last token; None for models that read both ways."""
+    """Memory after the last token; None for models that read both ways, and where it was not asked for."""
     layers: dict[int, Tensor]
     """Hidden states (B, T, D) of the layers that were asked for: 0 embedding, i after block i, last = `hidden`."""
     head: Callable[[Tensor], Tensor] = field(repr=False)

@@ -1,15 +1,36 @@
 """The public doors of the causal convolution: check shapes once, choose the backend."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.conv.reference import conv_reference, step
 from bio_xlstm.kernels.conv.torch_conv import conv_torch
-from bio_xlstm.kernels.packing import check_cu_seqlens, choose_backend
+from bio_xlstm.kernels.packing import check_cu_seqlens
 
-BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {"reference": conv_reference, "torch": conv_torch}
-AUTO = "torch"
+
+def _numba(*inputs: Tensor | None, **form: Any) -> tuple[Tensor, Tensor]:
+    """Compile only what is used."""
+    from bio_xlstm.kernels.conv.numba_conv import conv_numba
+
+    return conv_numba(*inputs, **form)  # type: ignore[arg-type]
+
+
+def _triton(*inputs: Tensor | None, **form: Any) -> tuple[Tensor, Tensor]:
+    """Import Triton only where it is used."""
+    from bio_xlstm.kernels.conv.triton_conv import conv_triton
+
+    return conv_triton(*inputs, **form)  # type: ignore[arg-type]
+
+
+BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "reference": conv_reference,
+    "torch": conv_torch,
+    "numba": _numba,
+    "triton": _triton,
+}
 ACTIVATIONS = ("none", "silu")
 
 
@@ -35,7 +56,7 @@ def causal_conv(
         cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
         reverse: read every sequence right to left; y stays in input order.
         activation: "none" or "silu", applied to the result.
-        backend: "auto", "torch" or "reference".
+        backend: "auto", "triton" (GPU), "numba" (CPU), "torch" (any device) or "reference".
 
     Returns:
         y (B, T, C) and the state after the last token read, both in the dtype of x.
@@ -49,11 +70,11 @@ def causal_conv(
         >>> y.shape, state.shape
         (torch.Size([2, 7, 6]), torch.Size([2, 3, 6]))
     """
-    run = choose_backend("causal_conv", backend, BACKENDS, AUTO)
     if x.dim() != 3 or 0 in x.shape:
         raise ValueError(f"x must be (B, T, C) with at least one token, got {tuple(x.shape)}")
     sequences = x.shape[0] if cu_seqlens is None else check_cu_seqlens(cu_seqlens, x.shape[0], x.shape[1])
     _check(x.shape[2], weight, bias, state, sequences, activation)
+    run = choose_backend("causal_conv", backend, BACKENDS, x.device, x.dtype)
     return run(x, weight, bias, state=state, cu_seqlens=cu_seqlens, reverse=reverse, activation=activation)
 
 

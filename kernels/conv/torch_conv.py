@@ -4,43 +4,14 @@ A shift by d tokens is right everywhere but in the first W - 1 tokens of each se
 the neighbour. The heads, together with the carried state, are a small (N, 2W - 2, C) tensor of their own.
 """
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
-
-class Heads(NamedTuple):
-    """Say where the first and last W - 1 tokens of each sequence stand, in reading order, oldest first."""
-
-    token: Tensor  # (N, W - 1) token at each of the first positions; the first token where the sequence is shorter
-    valid: Tensor  # (N, W - 1) whether the sequence is that long
-    tail: Tensor  # (N, W - 1) token at each of the last positions
-    tail_state: Tensor  # (N, W - 1) entry of the old state that stands there in a shorter sequence
-    tail_valid: Tensor  # (N, W - 1) whether it is a token
-
-
-# what is kept must serve training too, even if inference asked for it first
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def find_heads(bounds: tuple[int, ...], width: int, reverse: bool, device: torch.device) -> Heads:
-    """Locate heads and tails of the sequences between ``bounds``."""
-    edges = torch.tensor(bounds)
-    start, stop = edges[:-1, None], edges[1:, None]
-    first, sign = (stop - 1, -1) if reverse else (start, 1)
-    position = torch.arange(width - 1)[None]
-    last = stop - start - (width - 1) + position  # (N, W - 1) negative where the old state still counts
-    parts = (
-        first + sign * torch.where(position < stop - start, position, 0),
-        position < stop - start,
-        first + sign * last.clamp(min=0),
-        (last + width - 1).clamp(max=max(width - 2, 0)),
-        last >= 0,
-    )
-    return Heads(*(part.to(device) for part in parts))
+from bio_xlstm.kernels.conv.window import Heads, carry_window, find_heads
 
 
 def _shift(x: Tensor, lag: int, reverse: bool) -> tuple[Tensor, Tensor]:
@@ -139,6 +110,4 @@ def conv_torch(
         reverse,
         activation,
     )
-    carried = torch.gather(before, 1, heads.tail_state[..., None].expand(-1, -1, channels))
-    after = torch.where(heads.tail_valid[..., None], flat[heads.tail], carried)
-    return y.to(x.dtype).view(batch, time, channels), after
+    return y.to(x.dtype).view(batch, time, channels), carry_window(flat, before, bounds, width, reverse)

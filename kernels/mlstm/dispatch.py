@@ -1,19 +1,37 @@
 """The public doors of the mLSTM: check shapes once, choose the backend."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mlstm.reference import mlstm_reference, step
 from bio_xlstm.kernels.mlstm.state import MlstmState
 from bio_xlstm.kernels.mlstm.torch_chunkwise import mlstm_torch
-from bio_xlstm.kernels.packing import check_cu_seqlens, choose_backend
+from bio_xlstm.kernels.packing import check_cu_seqlens
+
+
+def _numba(*inputs: Tensor, **form: Any) -> tuple[Tensor, MlstmState]:
+    """Compile only what is used."""
+    from bio_xlstm.kernels.mlstm.numba_mlstm import mlstm_numba
+
+    return mlstm_numba(*inputs, **form)
+
+
+def _triton(*inputs: Tensor, **form: Any) -> tuple[Tensor, MlstmState]:
+    """Compile only what is used."""
+    from bio_xlstm.kernels.mlstm.triton_mlstm import mlstm_triton
+
+    return mlstm_triton(*inputs, **form)
+
 
 BACKENDS: dict[str, Callable[..., tuple[Tensor, MlstmState]]] = {
     "reference": mlstm_reference,
     "torch": mlstm_torch,
+    "numba": _numba,
+    "triton": _triton,
 }
-AUTO = "torch"
 INPUT_GATES = ("exp", "sigmoid")
 
 
@@ -43,7 +61,7 @@ def mlstm(
         input_gate: "exp" (xLSTM) or "sigmoid".
         normalize: divide by max(|n.q|, exp(-m)) + 1e-6; without it h is the memory read in its true scale.
         chunk_size: tokens handled at once, chosen from the lengths when None; never changes the result.
-        backend: "auto", "torch" (chunkwise) or "reference" (token by token).
+        backend: "auto", "triton" (GPU), "numba" (CPU), "torch" (any device) or "reference" (token by token).
 
     Returns:
         h (B, T, H, V) in the dtype of v, and the state (N sequences) in float32 (float64 for float64 inputs).
@@ -58,13 +76,13 @@ def mlstm(
         >>> h.shape, state.c.shape
         (torch.Size([1, 5, 2, 8]), torch.Size([1, 2, 8, 8]))
     """
-    run = choose_backend("mlstm", backend, BACKENDS, AUTO)
     _check_tokens(q, k, v, i, f, rank=4)
     sequences = q.shape[0] if cu_seqlens is None else check_cu_seqlens(cu_seqlens, q.shape[0], q.shape[1])
     _check_state(state, sequences, q, v)
     _check_gate(input_gate)
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    run = choose_backend("mlstm", backend, BACKENDS, q.device, v.dtype)
     return run(
         q,
         k,

@@ -99,9 +99,8 @@ def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "Seq
     source = open_source(request)
     name = choose_model(request, source, say)
     check_kind(source, summarise(name), request)
-    choose_backend(request.backend)
     model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
-    return source, name, model
+    return source, name, model.use_backend(choose_backend(request.backend, model.device, model.dtype))
 
 
 def open_source(request: EmbedRequest) -> RecordSource:
@@ -170,7 +169,7 @@ def describe(
         model=model.name,
         weight_hash=model.weight_hash(),
         licence=summarise(name).licence or "not stated",
-        backend=choose_backend(request.backend),
+        backend=choose_backend(request.backend, model.device, model.dtype),
         dtype=dtype_name(request.dtype),
         device=model.device.type,
         seed=request.seed,

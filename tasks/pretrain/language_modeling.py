@@ -85,7 +85,7 @@ class LanguageModeling(LightningModule):
 
 def cross_entropy(model: SequenceModel, batch: TensorBatch, reduction: str) -> Tensor:
     """Return mean or sum of -log p over the targets of a packed batch, in nats."""
-    logits = model(batch.tokens, cu_seqlens=batch.cu_seqlens).logits  # (1, T, V)
+    logits = model(batch.tokens, cu_seqlens=batch.cu_seqlens, with_state=False).logits  # (1, T, V)
     return F.cross_entropy(
         logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED, reduction=reduction
     )

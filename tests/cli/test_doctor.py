@@ -24,7 +24,7 @@ def test_a_healthy_installation_passes(directory: Path) -> None:
     arguments = ["--device", "cpu", "--no-speed", "-q", "-m", str(directory)]
     result = CliRunner().invoke(doctor, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    for heading in ("versions", "devices", "backends", "self-tests on cpu"):
+    for heading in ("versions", "devices", "backends on cpu", "self-tests on cpu"):
         assert f"\n{heading}\n" in result.output
     assert torch.__version__ in result.output
     assert "packed = split through the state" in result.output
@@ -49,7 +49,7 @@ def test_a_backend_that_is_wrong_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
         return y * 1.001, state
 
     monkeypatch.setitem(dispatch.BACKENDS, "wrong", wrong)
-    verdicts = {check.name: check.passed for check in selftest.check_conv("cpu")}
+    verdicts = {check.name: check.passed for check in selftest.check_primitive("causal_conv", "cpu")}
     assert not verdicts["causal_conv: wrong forward"]
     assert not verdicts["causal_conv: wrong gradients"]
 

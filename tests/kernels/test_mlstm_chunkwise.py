@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.kernels.mlstm import MlstmState, mlstm
+from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size
 from bio_xlstm.kernels.mlstm.torch_chunkwise import choose_chunk
 
 NAMES = ("h", "c", "n", "m", "dq", "dk", "dv", "di", "df", "dc", "dn", "dm")
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+KINDS = [("torch", torch.float64), ("torch", torch.float32), ("numba", torch.float32)]
 
 
 def offsets(lengths: Sequence[int]) -> Tensor:
@@ -47,37 +49,48 @@ def run(
     ]
 
 
-def compare(agree: Any, data: list[Tensor], dtype: torch.dtype, with_state: bool, **form: Any) -> None:
+def compare(
+    agree: Any, data: list[Tensor], dtype: torch.dtype, with_state: bool, backend: str = "torch", **form: Any
+) -> None:
     """Hold the chunkwise form against the recurrence."""
     expected = run(data, "reference", torch.float64 if dtype == torch.float32 else dtype, with_state, **form)
-    actual = run(data, "torch", dtype, with_state, **form)
+    actual = run(data, backend, dtype, with_state, **form)
     agree(zip(NAMES, actual, expected, strict=False), TOLERANCE[dtype])
 
 
 FORMS = [("exp", True), ("exp", False), ("sigmoid", True), ("sigmoid", False)]
 
 
-@pytest.mark.parametrize("chunk_size", [1, 3, 7, 16, 64, None])
+@pytest.mark.parametrize("chunk_size", [1, 3, 7, 16, 48, 64, None])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_chunk_size(chunk_size: int | None, form: tuple[str, bool], agree: Any) -> None:
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]])
+def test_every_chunk_size(
+    chunk_size: int | None, form: tuple[str, bool], kind: tuple[str, torch.dtype], agree: Any
+) -> None:
     """Agree at an odd length, alone and packed, whatever the chunk size."""
-    input_gate, normalize = form
-    rest: dict[str, Any] = {"input_gate": input_gate, "normalize": normalize, "chunk_size": chunk_size}
-    compare(agree, problem(1, 21, 1), torch.float64, True, **rest)
-    compare(agree, problem(1, 28, 4), torch.float64, False, cu_seqlens=offsets((5, 1, 17, 5)), **rest)
+    backend, dtype = kind
+    rest: dict[str, Any] = {"input_gate": form[0], "normalize": form[1], "chunk_size": chunk_size}
+    compare(agree, problem(1, 67, 1), dtype, True, backend, **rest)
+    compare(agree, problem(1, 84, 4), dtype, False, backend, cu_seqlens=offsets((5, 1, 61, 17)), **rest)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("with_state", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("layout", ["dense", "even", "packed", "single"])
 def test_every_form(
-    dtype: torch.dtype, reverse: bool, with_state: bool, form: tuple[str, bool], layout: str, agree: Any
+    kind: tuple[str, torch.dtype],
+    reverse: bool,
+    with_state: bool,
+    form: tuple[str, bool],
+    layout: str,
+    agree: Any,
 ) -> None:
     """Agree in every combination of gate, normaliser, state, direction and layout."""
-    lengths = {"dense": None, "even": (8, 8), "packed": (3, 13, 1, 9), "single": (1,)}[layout]
-    batch, time = (3, 11) if lengths is None else (1, sum(lengths))
+    backend, dtype = kind
+    lengths = {"dense": None, "even": (19, 19), "packed": (3, 35, 1, 9), "single": (1,)}[layout]
+    batch, time = (3, 37) if lengths is None else (1, sum(lengths))
     data = problem(batch, time, 3 if lengths is None else len(lengths))
     boundaries = None if lengths is None else offsets(lengths)
     compare(
@@ -85,6 +98,7 @@ def test_every_form(
         data,
         dtype,
         with_state,
+        backend,
         cu_seqlens=boundaries,
         reverse=reverse,
         input_gate=form[0],
@@ -93,16 +107,53 @@ def test_every_form(
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("input_gate", ["exp", "sigmoid"])
-def test_extreme_gates(dtype: torch.dtype, input_gate: str, agree: Any) -> None:
+def test_extreme_gates(kind: tuple[str, torch.dtype], input_gate: str, agree: Any) -> None:
     """Agree when gates jump between -40 and 40: nothing overflows and no digit is lost."""
     data = problem(2, 45, 2)
     for gate in (data[3], data[4]):
         gate.copy_(40.0 * torch.randint(-1, 2, gate.shape) + 0.1 * torch.randn(gate.shape))
     expected = run(data, "reference", torch.float64, False, input_gate=input_gate)
-    actual = run(data, "torch", dtype, False, input_gate=input_gate, chunk_size=16)
-    agree(zip(NAMES, actual, expected, strict=False), 1e-10 if dtype == torch.float64 else 1e-4)
+    actual = run(data, kind[0], kind[1], False, input_gate=input_gate, chunk_size=16)
+    agree(zip(NAMES, actual, expected, strict=False), TOLERANCE[kind[1]])
+
+
+@pytest.mark.parametrize("widths", [(16, 16), (33, 16), (16, 70), (130, 64), (512, 48)])
+def test_every_width(widths: tuple[int, int], agree: Any) -> None:
+    """Agree where heads are narrow, wide, odd, and where keys and values differ."""
+    data = problem(1, 40, 2, *widths)
+    form: dict[str, Any] = {"cu_seqlens": offsets((23, 17)), "chunk_size": 16}
+    compare(agree, data, torch.float32, True, "numba", **form)
+
+
+def test_nothing_unwritten_is_read(agree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agree when every array that is allocated without a value holds NaN."""
+    import numpy as np
+
+    def poisoned(shape: Any, dtype: Any) -> Any:
+        return np.full(shape, np.nan, dtype)
+
+    from bio_xlstm.kernels.mlstm import numba_mlstm
+
+    monkeypatch.setattr(numba_mlstm.np, "empty", poisoned)
+    for with_state in (False, True):
+        data, lengths = problem(1, 40, 3), offsets((1, 22, 17))
+        compare(agree, data, torch.float32, with_state, "numba", cu_seqlens=lengths, chunk_size=16)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_nothing(threads: int) -> None:
+    """Return the same bits however the work is shared out."""
+    data = [x.float() for x in problem(1, 90, 4)[:5]]
+    form: dict[str, Any] = {"cu_seqlens": offsets((40, 3, 30, 17)), "backend": "numba"}
+    expected, _ = mlstm(*data, **form)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(mlstm(*data, **form)[0], expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_many_segments(agree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,13 +198,14 @@ def test_finite_differences(form: tuple[str, bool]) -> None:
     assert torch.autograd.gradcheck(function, leaves, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_low_precision_inputs(dtype: torch.dtype, agree: Any) -> None:
+def test_low_precision_inputs(dtype: torch.dtype, backend: str, agree: Any) -> None:
     """Count in float32: half-precision activations only cost the rounding of inputs and outputs."""
     data = [x.to(dtype) for x in problem(2, 45, 2, spread=1.0)[:5]]
     data[3:] = [gate.float() for gate in data[3:]]
     leaves = [x.clone().requires_grad_() for x in data]
-    h, _ = mlstm(*leaves, chunk_size=16)
+    h, _ = mlstm(*leaves, chunk_size=16, backend=backend)
     exact = [x.float().requires_grad_() for x in data]
     expected, _ = mlstm(*exact, backend="reference")
     assert h.dtype == dtype
@@ -167,10 +219,11 @@ def test_low_precision_inputs(dtype: torch.dtype, agree: Any) -> None:
     agree(pairs, 4 * torch.finfo(dtype).eps)
 
 
-def test_long_forgetting_keeps_its_digits(agree: Any) -> None:
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_long_forgetting_keeps_its_digits(backend: str, agree: Any) -> None:
     """Keep a long sequence with strong forgetting at float32 accuracy."""
     data = [x.float() for x in problem(1, 250, 1, spread=6.0)[:5]]
-    actual, _ = mlstm(*data, chunk_size=128)
+    actual, _ = mlstm(*data, chunk_size=128, backend=backend)
     expected, _ = mlstm(*(x.double() for x in data), backend="reference")
     agree([("h", actual, expected)], 1e-5)
 
@@ -180,3 +233,5 @@ def test_chunks_follow_the_lengths() -> None:
     assert choose_chunk([10] * 50, 4, 96, 96) == 16
     assert choose_chunk([50] * 40, 4, 96, 96) == 64
     assert choose_chunk([65536], 4, 96, 96) in (32, 64, 128)
+    assert choose_size(100, 128, 128) == 112
+    assert choose_size(65536, 64, 64) <= 64

@@ -85,9 +85,10 @@ def test_small_choices() -> None:
         and choose_dtype("auto") is torch.float32
         and choose_dtype("bf16") is torch.bfloat16
     )
-    assert choose_backend("auto") == choose_backend(choose_backend("auto"))
-    with pytest.raises(ConfigError, match="--backend none-such is not part of this version"):
-        choose_backend("none-such")
+    place = torch.device("cpu"), torch.float32
+    assert choose_backend("auto", *place) == choose_backend(choose_backend("auto", *place), *place)
+    with pytest.raises(ConfigError, match="--backend: no backend 'none-such'; available: auto, "):
+        choose_backend("none-such", *place)
     if not torch.backends.mps.is_available():
         with pytest.raises(ConfigError, match="--device mps: this machine has no Apple GPU"):
             choose_device("mps")

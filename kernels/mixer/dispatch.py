@@ -1,0 +1,87 @@
+"""The public door of the mixer: check shapes once, choose the backend."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from bio_xlstm.kernels.choice import choose_backend
+from bio_xlstm.kernels.mixer.compose import compose
+from bio_xlstm.kernels.mixer.weights import MixerWeights, can_pack
+from bio_xlstm.kernels.mlstm import MlstmState
+from bio_xlstm.kernels.packing import check_cu_seqlens
+
+Mixed = tuple[Tensor, tuple[MlstmState, Tensor] | None]
+
+
+def _numba(up: Tensor, weights: MixerWeights, **form: Any) -> Mixed:
+    """Fuse where the shapes fit the compiled loops."""
+    from bio_xlstm.kernels.mixer.numba_mixer import LONGEST_WINDOW, mix_numba
+
+    if can_pack(weights) and weights.conv.shape[1] <= LONGEST_WINDOW:
+        return mix_numba(up, weights, **form)
+    return compose(up, weights, backend="numba", conv_backend="torch", **form)
+
+
+BACKENDS: dict[str, Callable[..., Mixed]] = {
+    "reference": partial(compose, backend="reference"),
+    "torch": partial(compose, backend="torch"),
+    "numba": _numba,
+    "triton": partial(compose, backend="triton"),
+}
+# every primitive of the layer then chooses for itself
+_AUTO = partial(compose, backend="auto")
+
+
+def mlstm_mixer(
+    up: Tensor,
+    weights: MixerWeights,
+    *,
+    eps: float = 1e-5,
+    state: tuple[MlstmState, Tensor] | None = None,
+    cu_seqlens: Tensor | None = None,
+    reverse: bool = False,
+    with_state: bool = True,
+    backend: str = "auto",
+) -> Mixed:
+    """Compute what an mLSTM layer does between its two projections.
+
+    The branch is convolved and goes through SiLU; queries and keys read the convolved branch, values the plain one,
+    gates all three; the memory's output is normalised per head, joined by the convolved branch, and gated.
+
+    Args:
+        up: (B, T, 2 I), the branch first, then what gates the result; any float dtype.
+        weights: the weights of the layer, `MixerWeights`.
+        eps: epsilon of the head norm.
+        state: mLSTM state and convolution window (N, W - 1, I) of each sequence before its first token.
+        cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
+        reverse: read every sequence right to left; y stays in input order.
+        with_state: return the state after the last token; without it None comes back, and time is saved.
+        backend: "auto", "numba" (fused, CPU), "triton", "torch" or "reference".
+
+    Returns:
+        y (B, T, I) in the dtype of up, and the state.
+
+    Raises:
+        ValueError: a shape or the backend does not fit; the message names it.
+    """
+    if up.dim() != 3 or 0 in up.shape or up.shape[2] != 2 * weights.inner:
+        raise ValueError(
+            f"up must be (B, T, {2 * weights.inner}) with at least one token, got {tuple(up.shape)}"
+        )
+    if cu_seqlens is not None:
+        check_cu_seqlens(cu_seqlens, up.shape[0], up.shape[1])
+    if backend == "auto" and up.device.type != "cpu":
+        run: Callable[..., Mixed] = _AUTO
+    else:
+        run = choose_backend("mlstm_mixer", backend, BACKENDS, up.device, up.dtype)
+    return run(
+        up,
+        weights,
+        eps=eps,
+        state=state,
+        cu_seqlens=cu_seqlens,
+        reverse=reverse,
+        with_state=with_state,
+    )

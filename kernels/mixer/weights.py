@@ -1,0 +1,116 @@
+"""The weights of an mLSTM layer between its two projections, and the form in which compiled loops read them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PANEL = 16  # outputs computed together
+
+
+class MixerWeights(NamedTuple):
+    """Hold the weights of the layer; I channels in H heads, diagonal blocks of P channels."""
+
+    conv: Tensor  # (I, W)
+    conv_bias: Tensor  # (I,)
+    query: Tensor  # (I / P, P, P) groups, outputs, inputs
+    key: Tensor  # (I / P, P, P)
+    value: Tensor  # (I / P, P, P)
+    query_bias: Tensor | None  # (I,)
+    key_bias: Tensor | None  # (I,)
+    value_bias: Tensor | None  # (I,)
+    input_gate: Tensor  # (H, 3 I) reads q, k and v side by side
+    input_bias: Tensor  # (H,)
+    forget_gate: Tensor  # (H, 3 I)
+    forget_bias: Tensor  # (H,)
+    norm: Tensor  # (I,)
+    skip: Tensor  # (I,)
+
+    @property
+    def heads(self) -> int:
+        """Return the number of heads H."""
+        return len(self.input_bias)
+
+    @property
+    def inner(self) -> int:
+        """Return the number of channels I."""
+        return len(self.norm)
+
+
+class PackedWeights(NamedTuple):
+    """Hold the same weights as float32 panels of 16 outputs, each panel with the inputs it depends on.
+
+    Panel p of a block-diagonal map computes channels 16 p to 16 p + 15 from the `depth` channels that begin at
+    16 p // depth * depth. The gates read the convolved and the plain channels directly: their maps of q, k and v are
+    multiplied with those that make q, k and v.
+    """
+
+    taps: Tensor  # (W, I)
+    conv_bias: Tensor  # (I,)
+    query: Tensor  # (I / 16, depth, 16), with the factor K**-0.5 of the cell
+    key: Tensor  # (I / 16, depth, 16)
+    value: Tensor  # (I / 16, depth, 16)
+    bias: Tensor  # (3, I) of q, k and v
+    gates: Tensor  # (2 I, G) convolved channels first; columns: input gates, forget gates, zeros up to a multiple of 16
+    gate_bias: Tensor  # (G,)
+    norm: Tensor  # (I,)
+    skip: Tensor  # (I,)
+
+
+def can_pack(weights: MixerWeights) -> bool:
+    """Tell whether heads and diagonal blocks fit panels of 16 outputs."""
+    block, width = weights.query.shape[-1], weights.inner // weights.heads
+    return width % PANEL == 0 and (PANEL % block == 0 or block % PANEL == 0)
+
+
+def pack(weights: MixerWeights) -> PackedWeights:
+    """Lay the weights out in panels; differentiable."""
+    scale = (weights.inner // weights.heads) ** -0.5
+    biases = (weights.query_bias, weights.key_bias, weights.value_bias)
+    zero = torch.zeros_like(weights.norm, dtype=torch.float32)
+    bias = torch.stack([zero if b is None else b.float() for b in biases])
+    query, key, value = (m.float() for m in (weights.query, weights.key, weights.value))
+    gates, gate_bias = _fold_gates(weights, (query, key, value), bias)
+    return PackedWeights(
+        weights.conv.float().T.contiguous(),
+        weights.conv_bias.float(),
+        _panels(query * scale),
+        _panels(key),
+        _panels(value),
+        torch.cat([bias[:1] * scale, bias[1:]]),
+        gates,
+        gate_bias,
+        weights.norm.float(),
+        weights.skip.float(),
+    )
+
+
+def _panels(blocks: Tensor) -> Tensor:
+    """Lay out a block-diagonal map (groups, outputs, inputs) as panels (I / 16, depth, 16)."""
+    groups, block, _ = blocks.shape
+    if block >= PANEL:
+        panels = blocks.unflatten(1, (block // PANEL, PANEL))  # (groups, panels, 16, inputs)
+        return panels.transpose(-1, -2).flatten(0, 1).contiguous()
+    together = PANEL // block
+    eye = torch.eye(together, dtype=blocks.dtype, device=blocks.device)
+    spread = blocks.mT.unflatten(0, (-1, together))[:, :, :, None] * eye[:, None, :, None]
+    return spread.reshape(groups // together, PANEL, PANEL)  # (panels, inputs, outputs)
+
+
+def _fold_gates(
+    weights: MixerWeights, maps: tuple[Tensor, Tensor, Tensor], bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gates as maps of the convolved and plain channels (2 I, G), and their biases (G,)."""
+    both = torch.cat([weights.input_gate, weights.forget_gate]).float()  # (2 H, 3 I)
+    parts = both.unflatten(1, (3, -1))  # (2 H, 3, I)
+    # gate of y = M x: the rows of the gate's weights times M, block by block
+    from_q, from_k, from_v = (
+        torch.einsum("rgo,goi->rgi", part.unflatten(1, m.shape[:2]), m).flatten(1)
+        for part, m in zip(parts.unbind(1), maps, strict=True)
+    )
+    rows = torch.cat([from_q + from_k, from_v], dim=1)  # (2 H, 2 I)
+    shift = torch.cat([weights.input_bias, weights.forget_bias]).float() + (parts * bias).sum((1, 2))
+    padding = -len(rows) % PANEL
+    return torch.nn.functional.pad(rows.T, (0, padding)).contiguous(), torch.nn.functional.pad(
+        shift, (0, padding)
+    )

@@ -1,0 +1,21 @@
+"""The small matrix product of compiled loops equals numpy's."""
+
+import numpy as np
+import pytest
+
+from bio_xlstm.kernels.numba_matmul import add_matmul
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(4, 1, 16), (8, 3, 32), (12, 70, 48), (4, 0, 16)])
+def test_adds_the_product(rows: int, depth: int, columns: int, transposed: bool) -> None:
+    """Add to what is there, anywhere in larger arrays, also for a transposed left side, and touch nothing else."""
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal((size, width), np.float32) for size, width in ((90, 91), (80, 67)))
+    out = random.standard_normal((20, 60), np.float32)
+    expected = out.copy()
+    left = a[2 : 2 + depth, 5 : 5 + rows].T if transposed else a[2 : 2 + rows, 5 : 5 + depth]
+    expected[3 : 3 + rows, 7 : 7 + columns] += left @ b[1 : 1 + depth, 9 : 9 + columns]
+    strides = (1, 91) if transposed else (91, 1)
+    add_matmul(out, 3 * 60 + 7, 60, a, 2 * 91 + 5, *strides, b, 67 + 9, 67, rows, depth, columns)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)

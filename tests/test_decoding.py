@@ -1,0 +1,266 @@
+"""Token by token a model says what it says about the whole sequence, in every slot, whatever the other slots do."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import bio_xlstm as bx
+from bio_xlstm.decoding import Decoder, computing_dtype
+from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.kernels.decode import Windows
+from bio_xlstm.kernels.decode.graph import GraphedStack
+from bio_xlstm.models.model import SequenceModel
+
+BACKENDS = ("torch", "numba")
+
+
+def tiny(seed: int = 0, **settings: object) -> SequenceModel:
+    """Build a small model whose gates depend on the input."""
+    model = bx.build("chem", **{"dim": 32, "blocks": 2, "heads": 2, "seed": seed, **settings}).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "gate.weight" in name or "bias" in name:
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def draw(*size: int) -> torch.Tensor:
+    """Draw token ids."""
+    return torch.randint(0, 60, size)
+
+
+def read(decoder: Decoder, tokens: torch.Tensor, slots: torch.Tensor | None = None) -> torch.Tensor:
+    """Step through tokens (n, T) and return logits (n, T, V)."""
+    return torch.stack([decoder.step(column, slots) for column in tokens.unbind(1)], 1)
+
+
+def error(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Return the relative error; equal infinities are no error."""
+    same = found == wanted
+    found, wanted = found.double().masked_fill(same, 0), wanted.double()
+    return float((found - wanted.masked_fill(same, 0)).norm() / wanted.masked_fill(wanted.isinf(), 0).norm())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("windows", (Windows(1, 1), Windows(5, 2), None))
+@torch.no_grad()
+def test_steps_equal_the_whole(backend, windows):
+    model, tokens = tiny(), draw(3, 60)
+    whole = model(tokens)
+    decoder, slots = Decoder(model, 5, backend, windows), torch.tensor([4, 0, 2])
+    assert error(read(decoder, tokens, slots), whole.logits) < 1e-5
+    state = decoder.state(slots)
+    assert state.position.tolist() == [60] * 3 and state.model_hash == whole.state.model_hash
+    for block, wanted in zip(state.blocks, whole.state.blocks, strict=True):
+        for part, expected in zip((*block.mlstm, block.conv), (*wanted.mlstm, wanted.conv), strict=True):
+            assert part.dtype == expected.dtype and error(part, expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "settings", ({"bias": True, "conv_width": 2}, {"heads": 1, "qkv_block": 64, "dim": 48})
+)
+@torch.no_grad()
+def test_other_shapes(settings):
+    model, tokens = tiny(**settings), draw(2, 20)
+    assert error(read(Decoder(model, 2, windows=Windows(7, 3)), tokens), model(tokens).logits) < 1e-5
+
+
+@torch.no_grad()
+def test_heads_that_fit_no_panel():
+    model, tokens = tiny(inner_dim=24, qkv_block=3), draw(2, 12)
+    assert error(read(Decoder(model, 2), tokens), model(tokens).logits) < 1e-5
+
+
+@torch.no_grad()
+def test_double_precision_is_kept():
+    model, tokens = tiny().double(), draw(2, 12)
+    logits = read(Decoder(model, 2), tokens)
+    assert logits.dtype == torch.float64 and error(logits, model(tokens).logits) < 1e-12
+
+
+@torch.no_grad()
+def test_a_model_in_bfloat16_agrees_at_its_rounding():
+    model, tokens = tiny().bfloat16(), draw(3, 30)
+    whole = model(tokens)
+    decoder = Decoder(model, 3, windows=Windows(8, 4))
+    logits = read(decoder, tokens)
+    exact = tiny()
+    exact.load_state_dict({name: weight.float() for name, weight in model.state_dict().items()})
+    exact = exact(tokens).logits
+    assert logits.dtype == torch.float32
+    # no further from the same weights in float32 than the model itself, and both at the rounding of 8 bits
+    assert error(logits, exact) <= error(whole.logits, exact) < 2**-5
+    assert error(logits, whole.logits) < 2**-5
+    state = decoder.state()
+    assert state.blocks[0].conv.dtype == torch.bfloat16 and state.blocks[0].mlstm.c.dtype == torch.float32
+    # and the model continues from the decoder's state
+    following = draw(3, 1)
+    continued = model(following, state=state).logits
+    assert error(continued, model(torch.cat([tokens, following], 1)).logits[:, -1:]) < 2**-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@torch.no_grad()
+def test_states_go_in_and_out(backend):
+    model, tokens = tiny(), draw(3, 40)
+    whole, half = model(tokens), model(tokens[:, :17])
+    decoder, slots = Decoder(model, 4, backend, Windows(6, 3)), torch.tensor([3, 1, 0])
+    decoder.load(slots, half.state)
+    for block, wanted in zip(decoder.state(slots).blocks, half.state.blocks, strict=True):
+        for part, expected in zip((*block.mlstm, block.conv), (*wanted.mlstm, wanted.conv), strict=True):
+            assert torch.equal(part, expected)
+    assert error(read(decoder, tokens[:, 17:30], slots), whole.logits[:, 17:30]) < 1e-5
+    # the model goes on where the decoder stopped
+    rest = model(tokens[:, 30:], state=decoder.state(slots))
+    assert error(rest.logits, whole.logits[:, 30:]) < 1e-5
+    assert rest.state.position.tolist() == [40] * 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@torch.no_grad()
+def test_slots_finish_and_are_refilled(backend):
+    model = tiny()
+    waiting = [draw(length) for length in (5, 1, 9, 3, 12, 7, 4)]
+    wanted = [model(tokens[None]).logits[0] for tokens in waiting]
+    decoder = Decoder(model, 3, backend, Windows(4, 2))
+    held: dict[int, tuple[int, int]] = {}  # slot -> sequence, tokens read
+    found = [[] for _ in waiting]
+    following = 0
+    while held or following < len(waiting):
+        for slot in range(3):
+            if slot not in held and following < len(waiting):
+                decoder.clear(torch.tensor([slot]))
+                held[slot], following = (following, 0), following + 1
+        slots = sorted(held, reverse=True)
+        tokens = torch.stack([waiting[held[slot][0]][held[slot][1]] for slot in slots])
+        for slot, row in zip(slots, decoder.step(tokens, torch.tensor(slots)), strict=True):
+            sequence, position = held.pop(slot)
+            found[sequence].append(row)
+            if position + 1 < len(waiting[sequence]):
+                held[slot] = (sequence, position + 1)
+    for rows, expected in zip(found, wanted, strict=True):
+        assert error(torch.stack(rows), expected) < 1e-5
+
+
+@pytest.mark.parametrize("threads", (1, 2))
+@torch.no_grad()
+def test_compiled_results_do_not_depend_on_the_others(threads, monkeypatch):
+    from bio_xlstm.kernels.decode import numba_decode, numba_stack
+
+    # few rows are shared among threads map by map, many row by row; both must give the same
+    model, tokens = tiny(), draw(40, 6)
+    alone = Decoder(model, 1, "numba")
+    wanted = []
+    for row in tokens:
+        alone.clear()
+        wanted.append(read(alone, row[None])[0])
+    for module in (numba_decode, numba_stack):
+        monkeypatch.setattr(module, "count_threads", lambda: threads)
+    monkeypatch.setattr(numba_stack, "_WORTH_WAKING", 1)
+    for count in (3, 18, 40):
+        logits = read(Decoder(model, 40, "numba"), tokens[:count], torch.arange(count))
+        assert all(torch.equal(row, one) for row, one in zip(logits, wanted[:count], strict=True))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_inference_mode_may_come_and_go(backend):
+    with torch.inference_mode():
+        model, tokens = tiny(), draw(2, 3)
+        decoder = Decoder(model, 2, backend)
+        decoder.step(tokens[:, 0])
+    logits = decoder.step(tokens[:, 1])
+    logits /= 2
+    state = decoder.state()
+    decoder.clear()
+    decoder.load(torch.arange(2), state)
+    with torch.inference_mode():
+        assert error(decoder.step(tokens[:, 2]), model(tokens).logits[:, 2]) < 1e-5
+
+
+def test_half_precision_is_computed_where_it_can_be(monkeypatch):
+    cpu = torch.device("cpu")
+    for able, dtype in ((False, torch.float32), (True, torch.bfloat16)):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able}, raising=False
+        )
+        assert computing_dtype(torch.bfloat16, cpu) == dtype
+        assert computing_dtype(torch.float16, cpu) == torch.float32
+    assert computing_dtype(torch.float64, cpu) == torch.float64
+    assert computing_dtype(torch.bfloat16, torch.device("cuda")) == torch.bfloat16
+
+
+def test_what_cannot_be_decoded_is_refused():
+    both = bx.build("dna", dim=32, blocks=2, heads=2, direction="shared", objective="masked")
+    with pytest.raises(ConfigError, match="dna reads shared: only causal models can be read token by token"):
+        Decoder(both, 1)
+    with pytest.raises(ValueError, match="slots must be a positive whole number, not 0"):
+        Decoder(tiny(), 0)
+    with pytest.raises(ValueError, match="no backend 'cuda'"):
+        Decoder(tiny(), 1, "cuda")
+
+
+REFUSED = [
+    ((draw(2), None), r"tokens must be \(3,\) int64, one per slot, not \(2,\)"),
+    (
+        (draw(2).float(), torch.tensor([0, 1])),
+        r"tokens must be \(2,\) int64, one per slot, not \(2,\) torch.float32",
+    ),
+    ((torch.tensor([1, 9999]), torch.tensor([0, 1])), "token id 9999 is not in the vocabulary of"),
+    ((torch.tensor([-1]), torch.tensor([0])), "token id -1 is not in the vocabulary of"),
+    ((draw(2), torch.tensor([0, 3])), r"slots must be from 0 to 2, not \[0, 3\]"),
+    ((draw(2), torch.tensor([1, 1])), r"a slot is named twice: \[1, 1\]"),
+    ((draw(2), torch.tensor([0.0, 1.0])), r"slots must be \(n,\) int64 with n > 0, not \(2,\) torch.float32"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_step_refuses(given, message):
+    with pytest.raises(ValueError, match=message):
+        Decoder(tiny(), 3).step(*given)
+
+
+@torch.no_grad()
+def test_states_of_others_are_refused():
+    decoder, state = Decoder(tiny(), 3), tiny(1)(draw(2, 4)).state
+    with pytest.raises(ModelError, match="the state was made by another model"):
+        decoder.load(torch.tensor([0, 1]), state)
+    with pytest.raises(ModelError, match="the state holds 2 sequences, but 3 slots are to be filled"):
+        decoder.load(torch.arange(3), tiny()(draw(2, 4)).state)
+
+
+def test_without_a_graph_steps_run_as_they_are():
+    def double(tokens: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        return 2 * tokens + slots
+
+    # nothing can be recorded on a CPU
+    graphed = GraphedStack(double, 4, torch.device("cpu"))
+    with pytest.warns(RuntimeWarning, match="decoding without a CUDA graph"):
+        assert graphed(torch.tensor([5]), torch.tensor([3])).tolist() == [13]
+    assert graphed(torch.tensor([6]), torch.tensor([3])).tolist() == [15]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16))
+@torch.no_grad()
+def test_a_gpu_replays_its_graph(dtype):
+    model, tokens = tiny(dim=64, heads=2).to("cuda", dtype), draw(3, 40).cuda()
+    wanted = model(tokens).logits
+    decoder, slots = Decoder(model, 5, windows=Windows(9, 4)), torch.tensor([4, 0, 2], device="cuda")
+    assert isinstance(decoder._stack, GraphedStack)
+    assert error(read(decoder, tokens, slots), wanted) < (1e-5 if dtype == torch.float32 else 2**-5)
+    assert decoder._stack.graph is not None
+    assert decoder.position.tolist() == [40, 0, 40, 0, 40]
+
+
+def test_the_benchmark_runs(tmp_path, root: Path):
+    kept = tmp_path / "decode.json"
+    command = [sys.executable, str(root / "benchmarks" / "decode.py"), "--tiny", "--json", str(kept)]
+    subprocess.run(command, check=True, capture_output=True)
+    rows = json.loads(kept.read_text())["rows"]
+    assert {row["contender"] for row in rows} == {"Decoder", "lower bound", "plain step", "model.forward"}
+    assert all(row["median_s"] > 0 for row in rows)
