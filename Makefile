@@ -10,7 +10,7 @@ MODELS := chem-small protein-small dna-small
 # two threads are enough for small tensors, and leave room for the tests' own processes
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test lint format types wheel bench clean
+.PHONY: help demo test lint format types wheel bench kernels clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,6 +58,9 @@ ifdef DATA
 	    $(BIN)/python benchmarks/perplexity.py $$name recipes/$$name.toml --data $(DATA) --cache out/corpus || exit 1; \
 	done
 endif
+
+kernels: $(READY)  ## measure the kernels and write docs/kernels.md
+	$(BIN)/python benchmarks/document.py
 
 clean:  ## remove everything that can be made again, the environment included
 	rm -rf $(VENV) build dist *.egg-info $(OUT) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,10 +1,13 @@
 """A small problem for every primitive, and how far a backend is from the reference on it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from bio_xlstm.kernels.mixer import MixerWeights
 
 Run = Callable[..., tuple[Tensor, ...]]
 
@@ -18,6 +21,8 @@ class Problem(NamedTuple):
     run: Run  # takes tensors and the name of a backend
     shapes: list[tuple[int, ...]]
     backends: Mapping[str, object]
+    law: str = "reference"  # the backend that is right by definition
+    trained: bool = True  # there are gradients
 
 
 class Errors(NamedTuple):
@@ -71,37 +76,45 @@ def _slstm() -> Problem:
     return Problem(run, [(1, 50, 2, 4, 24), (2, 24, 4, 24), (2, 4, 24)], BACKENDS)
 
 
+def _layer(conv: Tensor, query: Tensor, value: Tensor, gates: Tensor) -> "MixerWeights":
+    """Make the weights of a layer whose n.q stays away from zero, where the head norm magnifies its rounding."""
+    from bio_xlstm.kernels.mixer import MixerWeights
+
+    one = torch.ones_like(conv[:, 0])
+    few, gates = one[: len(gates)], 0.1 * gates
+    # keys are queries, and a bias makes tokens alike
+    maps = (query, query, value, None, None, None)
+    return MixerWeights(0.3 * conv, 2 * one, *maps, gates, few, gates, 3 * few, one, one)
+
+
+_LAYER: list[tuple[int, ...]] = [(64, 4), (16, 4, 4), (16, 4, 4), (2, 192)]
+
+
 def _mixer() -> Problem:
     """Run the inside of a layer on two packed sequences."""
-    from bio_xlstm.kernels.mixer import MixerWeights, mlstm_mixer
+    from bio_xlstm.kernels.mixer import mlstm_mixer
     from bio_xlstm.kernels.mixer.dispatch import BACKENDS
 
     lengths = torch.tensor([0, 7, 80], dtype=torch.int32)
 
-    def run(*inputs: Tensor, backend: str) -> tuple[Tensor, ...]:
-        up, conv, query, value, gates = inputs
-        one = torch.ones_like(conv[:, 0])
-        few = one[:2]
-        # keys are queries and tokens alike: n.q stays away from zero, where the head norm magnifies its rounding
-        weights = MixerWeights(
-            0.3 * conv,
-            2 * one,
-            query,
-            query,
-            value,
-            None,
-            None,
-            None,
-            0.1 * gates,
-            few,
-            0.1 * gates,
-            3 * few,
-            one,
-            one,
-        )
-        return (mlstm_mixer(up, weights, cu_seqlens=lengths, with_state=False, backend=backend)[0],)
+    def run(up: Tensor, *weights: Tensor, backend: str) -> tuple[Tensor, ...]:
+        return (mlstm_mixer(up, _layer(*weights), cu_seqlens=lengths, with_state=False, backend=backend)[0],)
 
-    return Problem(run, [(1, 80, 128), (64, 4), (16, 4, 4), (16, 4, 4), (2, 192)], BACKENDS)
+    return Problem(run, [(1, 80, 128), *_LAYER], BACKENDS)
+
+
+def _decode() -> Problem:
+    """Read nine tokens of three sequences, with windows so short that they are folded."""
+    from bio_xlstm.kernels.decode import Windows, allocate, decode_step, prepare
+    from bio_xlstm.kernels.decode.dispatch import BACKENDS
+
+    def run(up: Tensor, *weights: Tensor, backend: str) -> tuple[Tensor, ...]:
+        dtype = torch.promote_types(up.dtype, torch.float32)
+        prepared, slots = prepare(_layer(*weights)), torch.arange(3, device=up.device)
+        cache = allocate(3, 2, 64, 4, device=up.device, dtype=dtype, windows=Windows(4, 2))
+        return (torch.stack([decode_step(token, prepared, cache, slots, backend=backend) for token in up]),)
+
+    return Problem(run, [(9, 3, 128), *_LAYER], BACKENDS, law="torch", trained=False)
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -109,6 +122,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "causal_conv": _conv,
     "slstm": _slstm,
     "mlstm_mixer": _mixer,
+    "decode_step": _decode,
 }
 
 
@@ -119,21 +133,24 @@ def measure(
     problem = PROBLEMS[primitive]()
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(shape, generator=generator).to(dtype) for shape in problem.shapes]
-    found = _forward_and_backward(problem.run, [x.to(device) for x in inputs], backend)
-    law = _forward_and_backward(problem.run, [x.double() for x in inputs], "reference")
+    found = _run(problem, [x.to(device) for x in inputs], backend)
+    law = _run(problem, [x.double() for x in inputs], problem.law)
     forward, gradients = (
-        max(relative_error(one, two) for one, two in zip(*pair, strict=True))
+        max((relative_error(one, two) for one, two in zip(*pair, strict=True)), default=0.0)
         for pair in zip(found, law, strict=True)
     )
     return Errors(forward, gradients)
 
 
-def _forward_and_backward(
-    run: Run, inputs: list[Tensor], backend: str
+def _run(
+    problem: Problem, inputs: list[Tensor], backend: str
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return the outputs, and the gradients of a fixed weighting of them with respect to every input."""
+    if not problem.trained:
+        with torch.no_grad():
+            return problem.run(*inputs, backend=backend), ()
     inputs = [x.clone().requires_grad_() for x in inputs]
-    outputs = run(*inputs, backend=backend)
+    outputs = problem.run(*inputs, backend=backend)
     generator = torch.Generator().manual_seed(1)
     weights = [torch.randn(out.shape, generator=generator).to(out) for out in outputs]
     loss = torch.stack([(out * weight).sum() for out, weight in zip(outputs, weights, strict=True)]).sum()

@@ -21,8 +21,11 @@ from bio_xlstm.kernels.mlstm.numba_chunk import (
     write_memory,
 )
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work, begin, keep
+from bio_xlstm.kernels.numba_leaf import leaf
 from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS, add_matmul
 from bio_xlstm.kernels.numba_pointwise import sigmoid32
+from bio_xlstm.kernels.numba_prefetch import prefetch_rows
+from bio_xlstm.kernels.numba_quads import map_quads
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -32,9 +35,11 @@ class Slices(NamedTuple):
 
     x: Any  # (L, slice) convolved
     branch: Any  # (L, slice) before the convolution
+    mean: Any  # (L,) of the head's output
+    spread: Any  # (L,) one over its standard deviation
 
 
-@njit(cache=True)
+@leaf()
 def first_channel(head: int, width: int, depth: int) -> int:
     """Return the first channel that a head of `width` channels depends on, in blocks of `depth`."""
     return head * width // depth * depth
@@ -44,10 +49,15 @@ def first_channel(head: int, width: int, depth: int) -> int:
 def make_slices(size: int, width: int, depth: int) -> Slices:
     """Allocate the slices of one head."""
     columns = padded(width + 2 * depth)
-    return Slices(np.zeros((size, columns), np.float32), np.zeros((size, columns), np.float32))
+    return Slices(
+        np.zeros((size, columns), np.float32),
+        np.zeros((size, columns), np.float32),
+        np.zeros(size, np.float32),
+        np.zeros(size, np.float32),
+    )
 
 
-@njit(cache=True)
+@leaf()
 def load_slice(
     target: Any, source: Any, channel: int, channels: int, first: int, step: int, count: int
 ) -> None:
@@ -61,11 +71,19 @@ def load_slice(
             target[row, column] = _ZERO
 
 
-@njit(cache=True)
-def map_head(target: Any, rows: Any, panels: Any, bias: Any, head: int, width: int, count: int) -> None:
-    """Set target (L, K) to the block-diagonal map of the slices in rows."""
-    depth = panels.shape[1]
+@leaf()
+def map_head(
+    target: Any, rows: Any, weights: Packed, panels: Any, number: int, head: int, width: int, count: int
+) -> None:
+    """Set target (L, K) to the block-diagonal map of the slices in rows; `number` counts q, k, v."""
+    depth, bias = panels.shape[1], weights.bias[number]
     shift = first_channel(head, width, depth)
+    if len(weights.quads):
+        map_quads(
+            target, 0, rows, head * width - shift, weights.quads[number], head * width // COLUMNS, width // COLUMNS,
+            bias, round_up(count, ROWS),
+        )  # fmt: skip
+        return
     shifts = bias[head * width : (head + 1) * width]
     for row in range(round_up(count, ROWS)):
         line = target[row]
@@ -81,7 +99,7 @@ def map_head(target: Any, rows: Any, panels: Any, bias: Any, head: int, width: i
         )  # fmt: skip
 
 
-@njit(cache=True)
+@leaf()
 def load_head(
     chunk: Chunk, slices: Slices, x: Any, up: Any, weights: Packed, head: int, width: int, first: int, step: int,
     count: int,
@@ -92,42 +110,60 @@ def load_head(
     channels = min(round_up((head + 1) * width, depth), inner) - channel
     load_slice(slices.x, x, channel, channels, first, step, count)
     load_slice(slices.branch, up, channel, channels, first, step, count)
-    map_head(chunk.q, slices.x, weights.query, weights.bias[0], head, width, count)
-    map_head(chunk.k, slices.x, weights.key, weights.bias[1], head, width, count)
-    map_head(chunk.v, slices.branch, weights.value, weights.bias[2], head, width, count)
+    map_head(chunk.q, slices.x, weights, weights.query, 0, head, width, count)
+    map_head(chunk.k, slices.x, weights, weights.key, 1, head, width, count)
+    map_head(chunk.v, slices.branch, weights, weights.value, 2, head, width, count)
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
-def find_moments(row: Any, width: int, eps: Any) -> tuple[Any, Any]:
-    """Return the mean of row (K,) and one over its standard deviation."""
-    mean, variance = _ZERO, _ZERO
-    for column in range(width):
-        mean += row[column]
-    mean /= np.float32(width)
-    for column in range(width):
-        variance += (row[column] - mean) * (row[column] - mean)
-    return mean, _ONE / np.sqrt(variance / np.float32(width) + np.float32(eps))
+@leaf(fastmath=LOOSE)
+def find_moments(slices: Slices, rows: Any, count: int, width: int, eps: Any) -> None:
+    """Set the mean of every row (K,) and one over its standard deviation."""
+    # pass by pass over all rows: sums of one row then need not wait for those of the one before
+    share = _ONE / np.float32(width)
+    for row in range(count):
+        line, total = rows[row], _ZERO
+        for column in range(width):
+            total += line[column]
+        slices.mean[row] = total * share
+    for row in range(count):
+        line, mean, total = rows[row], slices.mean[row], _ZERO
+        for column in range(width):
+            total += (line[column] - mean) * (line[column] - mean)
+        slices.spread[row] = total
+    for row in range(count):
+        slices.spread[row] = _ONE / np.sqrt(slices.spread[row] * share + np.float32(eps))
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
+def divide(chunk: Chunk, slices: Slices, count: int, width: int, normalize: bool) -> None:
+    """Divide what was read by the normaliser."""
+    for row in range(count):
+        slices.mean[row] = find_scale(chunk.amount[row], chunk.m[row], normalize)
+    for row in range(count):
+        line, scale = chunk.out[row], slices.mean[row]
+        for column in range(width):
+            line[column] *= scale
+
+
+@leaf(fastmath=LOOSE)
 def store_mixed(
-    chunk: Chunk, x: Any, up: Any, weights: Packed, head: int, width: int, first: int, step: int, count: int,
-    eps: Any, h: Any, y: Any,
+    chunk: Chunk, slices: Slices, x: Any, up: Any, weights: Packed, head: int, width: int, first: int, step: int,
+    count: int, eps: Any, h: Any, y: Any,
 ) -> None:  # fmt: skip
     """Write h (T, I) where it has a length, and y (T, I): normalised, with skip, gated."""
     inner, left, right = x.shape[1], head * width, (head + 1) * width
     norm, skip = weights.norm[left:right], weights.skip[left:right]
+    divide(chunk, slices, count, width, True)
+    find_moments(slices, chunk.out, count, width, eps)
+    for row in range(count if len(h) else 0):
+        line, target = chunk.out[row], h[first + row * step, left:right]
+        for column in range(width):
+            target[column] = line[column]
     for row in range(count):
         token = first + row * step
         # slices start at zero, so that the compiler need not expect negative places
         out, convolved, gates = chunk.out[row], x[token, left:right], up[token, inner + left : inner + right]
-        mixed = y[token, left:right]
-        scale = find_scale(chunk.amount[row], chunk.m[row], True)
-        for column in range(width):
-            out[column] *= scale
-        if len(h):
-            h[token, left:right] = out[:width]
-        mean, spread = find_moments(out, width, eps)
+        mixed, mean, spread = y[token, left:right], slices.mean[row], slices.spread[row]
         for column in range(width):
             gate = gates[column]
             normed = (out[column] - mean) * spread * norm[column]
@@ -154,7 +190,7 @@ def mix(
             )
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def mix_sequence(
     chunk: Chunk, slices: Slices, x: Any, up: Any, i: Any, f: Any, weights: Packed, sequence: int, head: int,
     work: Work, eps: Any, first: Memory, last: Memory, trace: Trace, h: Any, y: Any,
@@ -169,13 +205,19 @@ def mix_sequence(
         token = stop - 1 - offset if work.reverse else start + offset
         load_head(chunk, slices, x, up, weights, head, width, token, step, count)
         load_gates(chunk, i, f, head, token, step, count, True)
+        # fetched while the chunk is computed: what its outputs meet, and what follows
+        following = min(work.size, stop - start - offset - count)
+        prefetch_rows(up, token, step, count, x.shape[1] + head * width, width)
+        prefetch_rows(y, token, step, count, head * width, width)
+        prefetch_rows(x, token + count * step, step, following, head * width, width)
+        prefetch_rows(up, token + count * step, step, following, head * width, width)
         if len(trace.m):
             place = work.chunks[sequence] + offset // work.size
             trace.m[place, head] = m
             if filled:
                 keep(chunk, trace.c[place, head], trace.n[place, head], width)
         read_chunk(chunk, count, width, width, m, filled, True)
-        store_mixed(chunk, x, up, weights, head, width, token, step, count, eps, h, y)
+        store_mixed(chunk, slices, x, up, weights, head, width, token, step, count, eps, h, y)
         for row in range(count if len(trace.m) else 0):
             trace.amount[token + row * step, head] = chunk.amount[row]
         if offset + count < stop - start or len(last.m):

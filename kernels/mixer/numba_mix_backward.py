@@ -20,6 +20,7 @@ from bio_xlstm.kernels.mlstm.numba_chunk import (
 from bio_xlstm.kernels.mlstm.numba_chunk_backward import Slope, make_slope, return_chunk
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work, recall
 from bio_xlstm.kernels.mlstm.reference import EPS
+from bio_xlstm.kernels.numba_leaf import leaf
 from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS, add_matmul
 from bio_xlstm.kernels.numba_pointwise import exp32, sigmoid32
 
@@ -60,16 +61,21 @@ class Found(NamedTuple):
     skip: Any  # (I,)
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def enter_mixed(
-    slope: Slope, chunk: Chunk, kept: Kept, weights: Packed, found: Found, trace: Trace, head: int, width: int,
-    first: int, step: int, count: int, eps: Any,
+    slope: Slope, chunk: Chunk, slices: Slices, kept: Kept, weights: Packed, found: Found, trace: Trace, head: int,
+    width: int, first: int, step: int, count: int, eps: Any,
 ) -> None:  # fmt: skip
     """Take the gradient of y through gate, skip, norm and normaliser; needs chunk.m."""
     inner, left, right = kept.x.shape[1], head * width, (head + 1) * width
     norm, skip, dnorm, dskip = (
         weights.norm[left:right], weights.skip[left:right], found.norm[left:right], found.skip[left:right]
     )  # fmt: skip
+    for row in range(count):
+        line, h = slope.out[row], kept.h[first + row * step, left:right]
+        for column in range(width):
+            line[column] = h[column]
+    find_moments(slices, slope.out, count, width, eps)
     for row in range(count):
         token = first + row * step
         # slices start at zero, so that the compiler need not expect negative places
@@ -79,7 +85,7 @@ def enter_mixed(
             found.up[token, inner + left : inner + right],
         )
         dx, out = found.x[token, left:right], slope.out[row]
-        mean, spread = find_moments(h, width, eps)
+        mean, spread = slices.mean[row], slices.spread[row]
         plain, along = _ZERO, _ZERO
         for column in range(width):
             gate, normed = gates[column], (h[column] - mean) * spread
@@ -109,7 +115,7 @@ def enter_mixed(
     slope.out[count : round_up(count, ROWS)] = _ZERO
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def return_map(
     slices: Any,
     gradient: Any,
@@ -146,7 +152,7 @@ def return_map(
         )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def return_head(
     slope: Slope, slices: Slices, slopes: Slices, back: Back, found: Found, head: int, width: int, first: int,
     step: int, count: int,
@@ -188,7 +194,7 @@ def unmix(
             )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def unmix_sequence(
     chunk: Chunk, slope: Slope, slices: Slices, slopes: Slices, kept: Kept, weights: Packed, back: Back,
     sequence: int, head: int, work: Work, eps: Any, trace: Trace, given: bool, dlast: Memory, dfirst: Memory,
@@ -214,7 +220,7 @@ def unmix_sequence(
         scan_gates(chunk, count, m, True)
         if filled:
             recall(chunk, trace.c[place, head], trace.n[place, head], width)
-        enter_mixed(slope, chunk, kept, weights, found, trace, head, width, token, step, count, eps)
+        enter_mixed(slope, chunk, slices, kept, weights, found, trace, head, width, token, step, count, eps)
         told, heard_here = number > 0 or len(dfirst.m) > 0, heard or number < chunks - 1
         behind = return_chunk(chunk, slope, count, width, width, m, behind, filled, heard_here, told, True)
         return_head(slope, slices, slopes, back, found, head, width, token, step, count)

@@ -17,11 +17,12 @@ from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mixer.numba_enter import TILE, Packed, Tiles, enter, leave, leave_convolution
 from bio_xlstm.kernels.mixer.numba_mix import mix
 from bio_xlstm.kernels.mixer.numba_mix_backward import Back, Found, Kept, unmix
-from bio_xlstm.kernels.mixer.weights import MixerWeights, PackedWeights, pack
+from bio_xlstm.kernels.mixer.weights import PANEL, MixerWeights, PackedWeights, pack
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work
 from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace, plan_work
 from bio_xlstm.kernels.mlstm.state import MlstmState
 from bio_xlstm.kernels.mlstm.work import find_bounds, to_array
+from bio_xlstm.kernels.numba_quads import QUAD, make_quads
 from bio_xlstm.kernels.threads import count_threads, run_threads
 
 LONGEST_WINDOW = TILE
@@ -33,6 +34,7 @@ class Plan(NamedTuple):
     tiles: Tiles
     work: Work  # its tasks are groups of heads
     group: int  # heads whose channels depend on the same blocks
+    quads: bool  # diagonal blocks have at most four channels
     eps: float
 
 
@@ -52,8 +54,20 @@ def _plan(bounds: tuple[int, ...], weights: MixerWeights, depth: int, reverse: b
     """Plan the work on sequences between bounds."""
     width = weights.inner // weights.heads
     size = choose_size(int(np.diff(bounds).max()), width, width)
-    group = lcm(width, depth) // width
-    return Plan(_tiles(bounds, reverse), plan_work(bounds, weights.heads // group, size, reverse), group, eps)
+    group, quads = lcm(width, depth) // width, weights.query.shape[-1] <= QUAD
+    return Plan(
+        _tiles(bounds, reverse), plan_work(bounds, weights.heads // group, size, reverse), group, quads, eps
+    )
+
+
+def _to_arrays(weights: PackedWeights, quads: bool) -> Packed:
+    """Return the weights as arrays, with quads or without."""
+    taps, conv_bias, *maps, bias, gates, gate_bias, norm, skip = (to_array(x) for x in weights)
+    small = np.empty((0, len(norm) // PANEL, QUAD, PANEL), np.float32)
+    if quads:
+        small = np.stack([make_quads(panels) for panels in maps])
+    query, key, value = maps
+    return Packed(taps, conv_bias, query, key, value, bias, gates, gate_bias, norm, skip, small)
 
 
 class _Kept(NamedTuple):
@@ -79,7 +93,7 @@ def _forward(
     """Return y (T, I), the last memories and what was kept."""
     total, inner = len(up), len(weights.norm)
     width, chunks = inner // heads, int(plan.work.chunks[-1])
-    ups, packed = to_array(up), Packed(*(to_array(x) for x in weights))
+    ups, packed = to_array(up), _to_arrays(weights, plan.quads)
     x, y = np.empty((total, inner), np.float32), np.empty((total, inner), np.float32)
     h = np.empty((total if keep else 0, inner), np.float32)
     i, f = np.empty((total, heads), np.float32), np.empty((total, heads), np.float32)
@@ -162,7 +176,7 @@ def _backward(
     plan, kept, heads = ctx.plan, ctx.kept, ctx.heads
     inner, given = len(weights.norm), state[0] is not None
     width = inner // heads
-    ups, packed = to_array(up), Packed(*(to_array(x) for x in weights))
+    ups, packed = to_array(up), _to_arrays(weights, plan.quads)
     first, window = _begin(state, heads, inner, len(weights.taps))
     none = make_memory(0, heads, width, width)
     ends = _end_gradients(ctx.last, dlast, none)

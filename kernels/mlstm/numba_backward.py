@@ -8,6 +8,7 @@ from numba import njit
 from bio_xlstm.kernels.mlstm.numba_chunk import Chunk, load_gates, load_rows, make_chunk, scan_gates
 from bio_xlstm.kernels.mlstm.numba_chunk_backward import Slope, enter_outputs, make_slope, return_chunk
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work, recall
+from bio_xlstm.kernels.numba_leaf import leaf
 from bio_xlstm.kernels.numba_pointwise import sigmoid32
 
 
@@ -60,7 +61,7 @@ def backward(
         )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def return_sequence(
     chunk: Chunk, slope: Slope, inputs: Inputs, sequence: int, head: int, work: Work, stabilise: bool,
     normalize: bool, trace: Trace, given: bool, dlast: Memory, dfirst: Memory, gradients: Gradients,
@@ -100,7 +101,7 @@ def return_sequence(
         leave_memory(chunk, slope, dfirst, sequence, head, value, behind)
 
 
-@njit(cache=True)
+@leaf()
 def enter_memory(slope: Slope, dlast: Memory, sequence: int, head: int, value: int) -> None:
     """Take the gradient of the last memory."""
     c, n = dlast.c[sequence, head], dlast.n[sequence, head]
@@ -110,7 +111,7 @@ def enter_memory(slope: Slope, dlast: Memory, sequence: int, head: int, value: i
             slope.c[row, column] = c[row, column]
 
 
-@njit(cache=True)
+@leaf()
 def leave_memory(
     chunk: Chunk, slope: Slope, dfirst: Memory, sequence: int, head: int, value: int, behind: Any
 ) -> None:
@@ -126,7 +127,7 @@ def leave_memory(
     dfirst.m[sequence, head] = total
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def store_gradients(
     gradients: Gradients, slope: Slope, i: Any, f: Any, head: int, first: int, step: int, count: int, scale: Any,
     stabilise: bool,

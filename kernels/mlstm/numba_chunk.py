@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from bio_xlstm.kernels.mlstm.reference import EPS
+from bio_xlstm.kernels.numba_leaf import leaf
 from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS, add_matmul
 from bio_xlstm.kernels.numba_pointwise import exp32, exp_normal32, log_sigmoid32
 from bio_xlstm.kernels.numba_transpose import SIDE, transpose
@@ -38,13 +39,13 @@ class Chunk(NamedTuple):
     amount: Any  # (L,) n.q
 
 
-@njit(cache=True)
+@leaf()
 def round_up(count: int, unit: int) -> int:
     """Return the next multiple of a unit."""
     return (count + unit - 1) // unit * unit
 
 
-@njit(cache=True)
+@leaf()
 def padded(count: int) -> int:
     """Return a row length of an odd number of panels: rows then fall on different lines of the cache."""
     panels = (count + COLUMNS - 1) // COLUMNS
@@ -74,7 +75,7 @@ def make_chunk(size: int, key: int, value: int) -> Chunk:
     )
 
 
-@njit(cache=True)
+@leaf()
 def load_rows(target: Any, source: Any, head: int, first: int, step: int, count: int, factor: Any) -> None:
     """Copy rows of one head from (T, H, width) tokens first, first + step, ...; clear rows up to a multiple of 4."""
     width = source.shape[2]
@@ -87,7 +88,7 @@ def load_rows(target: Any, source: Any, head: int, first: int, step: int, count:
             target[row, column] = _ZERO
 
 
-@njit(cache=True)
+@leaf()
 def load_gates(
     chunk: Chunk, i: Any, f: Any, head: int, first: int, step: int, count: int, stabilise: bool
 ) -> None:
@@ -98,7 +99,7 @@ def load_gates(
         chunk.log_i[row] = i[token, head] if stabilise else log_sigmoid32(i[token, head])
 
 
-@njit(cache=True)
+@leaf()
 def add_lower(scores: Any, a: Any, b_columns: Any, count: int, depth: int) -> None:
     """Set the lower triangle of scores (count, count) to a (count, depth) times b_columns (depth, count)."""
     rows, line = round_up(count, ROWS), scores.shape[1]
@@ -112,7 +113,7 @@ def add_lower(scores: Any, a: Any, b_columns: Any, count: int, depth: int) -> No
         )  # fmt: skip
 
 
-@njit(cache=True)
+@leaf()
 def add_causal(out: Any, scores: Any, values: Any, count: int, width: int) -> None:
     """Add the lower triangle of scores (count, count) times values (count, width) to out."""
     columns = round_up(width, COLUMNS)
@@ -125,7 +126,7 @@ def add_causal(out: Any, scores: Any, values: Any, count: int, width: int) -> No
         )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def scan_gates(chunk: Chunk, count: int, m_before: Any, stabilise: bool) -> None:
     """Set prefix and m of every token."""
     # the exponential of a long sum shows every rounding of it
@@ -138,7 +139,7 @@ def scan_gates(chunk: Chunk, count: int, m_before: Any, stabilise: bool) -> None
         chunk.m[row] = m
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def weigh_scores(chunk: Chunk, count: int) -> None:
     """Multiply each score with the gates between its tokens; sum the rows and clear what lies above the diagonal."""
     scores, reach = chunk.scores, chunk.reach
@@ -147,16 +148,18 @@ def weigh_scores(chunk: Chunk, count: int) -> None:
         for column in range(row):
             reach[column] += gate
         reach[row] = chunk.log_i[row]
-        for column in range(row + 1):
-            score = scores[row, column] * exp_normal32(reach[column] - m)
-            scores[row, column] = score
-            total += score
+        line, columns = scores[row], round_up(row + 1, COLUMNS)
+        # whole vectors: numbers above the diagonal are of no meaning, and cleared below
+        for column in range(columns):
+            line[column] *= exp_normal32(reach[column] - m)
+        for column in range(row + 1, columns):
+            line[column] = _ZERO
+        for column in range(columns):
+            total += line[column]
         chunk.amount[row] = total
-        for column in range(row + 1, round_up(row + 1, COLUMNS)):
-            scores[row, column] = _ZERO
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def read_memory(chunk: Chunk, count: int, key: int, value: int, m_before: Any) -> None:
     """Add what the tokens read from the memory before the chunk; leaves q multiplied with its share."""
     for row in range(count):
@@ -174,7 +177,7 @@ def read_memory(chunk: Chunk, count: int, key: int, value: int, m_before: Any) -
     )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def write_memory(chunk: Chunk, count: int, key: int, value: int, m_before: Any, filled: bool) -> None:
     """Carry the memory to the end of the chunk; leaves v multiplied with its share."""
     last = chunk.m[count - 1]
@@ -197,7 +200,7 @@ def write_memory(chunk: Chunk, count: int, key: int, value: int, m_before: Any, 
     )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def read_chunk(
     chunk: Chunk, count: int, key: int, value: int, m_before: Any, filled: bool, stabilise: bool
 ) -> None:
@@ -212,7 +215,7 @@ def read_chunk(
         read_memory(chunk, count, key, value, m_before)
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def find_scale(amount: Any, m: Any, normalize: bool) -> Any:
     """Return what the memory read is multiplied with."""
     if normalize:

@@ -19,6 +19,7 @@ from bio_xlstm.kernels.mlstm.numba_chunk import (
     round_up,
 )
 from bio_xlstm.kernels.mlstm.reference import EPS
+from bio_xlstm.kernels.numba_leaf import leaf
 from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS, add_matmul
 from bio_xlstm.kernels.numba_pointwise import exp32, exp_normal32
 from bio_xlstm.kernels.numba_transpose import SIDE, transpose
@@ -67,7 +68,7 @@ def make_slope(size: int, key: int, value: int) -> Slope:
     )
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def enter_outputs(
     slope: Slope, chunk: Chunk, h: Any, dh: Any, amounts: Any, head: int, first: int, step: int, count: int,
     normalize: bool,
@@ -88,7 +89,7 @@ def enter_outputs(
     slope.out[count : round_up(count, ROWS)] = _ZERO
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def weigh_slopes(chunk: Chunk, slope: Slope, count: int) -> None:
     """Turn raw scores and the gradients of weighted scores into weighted scores and gradients of raw ones."""
     scores, dscores, pairs, reach = chunk.scores, slope.scores, slope.pairs, chunk.reach
@@ -97,33 +98,36 @@ def weigh_slopes(chunk: Chunk, slope: Slope, count: int) -> None:
         for column in range(row):
             reach[column] += gate
         reach[row] = chunk.log_i[row]
-        for column in range(row + 1):
+        line, dline, pair, columns = scores[row], dscores[row], pairs[row], round_up(row + 1, COLUMNS)
+        # whole vectors: numbers above the diagonal are of no meaning, and cleared below
+        for column in range(columns):
             weight = exp_normal32(reach[column] - m)
-            score, gradient = scores[row, column], (dscores[row, column] + more) * weight
-            scores[row, column] = score * weight
-            dscores[row, column] = gradient
-            pairs[row, column] = score * gradient
-        for column in range(row + 1, round_up(row + 1, COLUMNS)):
-            scores[row, column] = _ZERO
-            dscores[row, column] = _ZERO
+            score, gradient = line[column], (dline[column] + more) * weight
+            line[column] = score * weight
+            dline[column] = gradient
+            pair[column] = score * gradient
+        for column in range(row + 1, columns):
+            line[column] = _ZERO
+            dline[column] = _ZERO
+            pair[column] = _ZERO
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def cross_pairs(chunk: Chunk, slope: Slope, count: int) -> None:
     """Set the gradients of the gates from pairs of tokens inside the chunk."""
     later, pairs = slope.later, slope.pairs
-    later[:count] = _ZERO
+    later[:] = _ZERO
     for row in range(count - 1, -1, -1):
-        crossing = _ZERO
+        crossing, line = _ZERO, pairs[row]
+        for column in range(round_up(row + 1, COLUMNS)):
+            later[column] += line[column]
         for column in range(row):
-            total = later[column] + pairs[row, column]
-            later[column] = total
-            crossing += total
+            crossing += later[column]
         slope.log_f[row] = crossing
-        slope.log_i[row] = later[row] + pairs[row, row]
+        slope.log_i[row] = later[row]
 
 
-@njit(cache=True)
+@leaf()
 def add_transposed(out: Any, scores: Any, values: Any, count: int, width: int) -> None:
     """Add the transposed lower triangle of scores (count, count) times values (count, width) to out."""
     line = scores.shape[1]
@@ -136,7 +140,7 @@ def add_transposed(out: Any, scores: Any, values: Any, count: int, width: int) -
         )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def enter_inside(chunk: Chunk, slope: Slope, count: int, key: int, value: int) -> None:
     """Set all gradients to what comes from pairs of tokens inside the chunk."""
     rows = round_up(count, ROWS)
@@ -150,7 +154,7 @@ def enter_inside(chunk: Chunk, slope: Slope, count: int, key: int, value: int) -
     add_transposed(slope.v, chunk.scores, slope.out, count, value)
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def enter_reading(chunk: Chunk, slope: Slope, count: int, key: int, value: int, m_before: Any) -> None:
     """Set the gradient of q, and add those of the gates, from reading the memory before the chunk."""
     transpose(slope.columns, chunk.c, key, value)
@@ -170,7 +174,7 @@ def enter_reading(chunk: Chunk, slope: Slope, count: int, key: int, value: int, 
         slope.log_f[row] += seen
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def enter_writing(chunk: Chunk, slope: Slope, count: int, key: int, value: int) -> None:
     """Set the gradient of k, and add those of v and the gates, from writing to the memory behind the chunk."""
     rows, last = round_up(count, ROWS), chunk.m[count - 1]
@@ -201,7 +205,7 @@ def enter_writing(chunk: Chunk, slope: Slope, count: int, key: int, value: int) 
     )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def carry_slope(
     chunk: Chunk, slope: Slope, count: int, key: int, value: int, m_before: Any, filled: bool
 ) -> None:
@@ -228,7 +232,7 @@ def carry_slope(
     )  # fmt: skip
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def route_stabiliser(chunk: Chunk, slope: Slope, count: int, behind: Any) -> Any:
     """Send gradients of the stabiliser to the gate each maximum came from; return what reaches the chunk before."""
     for row in range(count - 1, -1, -1):
@@ -241,7 +245,7 @@ def route_stabiliser(chunk: Chunk, slope: Slope, count: int, behind: Any) -> Any
     return behind
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def return_chunk(
     chunk: Chunk, slope: Slope, count: int, key: int, value: int, m_before: Any, m_behind: Any,
     filled: bool, heard: bool, told: bool, stabilise: bool,

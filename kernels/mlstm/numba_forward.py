@@ -15,6 +15,7 @@ from bio_xlstm.kernels.mlstm.numba_chunk import (
     read_chunk,
     write_memory,
 )
+from bio_xlstm.kernels.numba_leaf import leaf
 
 
 class Work(NamedTuple):
@@ -45,7 +46,7 @@ class Memory(NamedTuple):
     m: Any  # (N, H)
 
 
-@njit(cache=True)
+@leaf()
 def recall(chunk: Chunk, c: Any, n: Any, value: int) -> None:
     """Copy a memory c (K, V) and n (K,) into the chunk."""
     for row in range(len(n)):
@@ -54,7 +55,7 @@ def recall(chunk: Chunk, c: Any, n: Any, value: int) -> None:
             chunk.c[row, column] = c[row, column]
 
 
-@njit(cache=True)
+@leaf()
 def keep(chunk: Chunk, c: Any, n: Any, value: int) -> None:
     """Copy the memory of the chunk to c (K, V) and n (K,)."""
     for row in range(len(n)):
@@ -63,7 +64,7 @@ def keep(chunk: Chunk, c: Any, n: Any, value: int) -> None:
             c[row, column] = chunk.c[row, column]
 
 
-@njit(cache=True)
+@leaf()
 def begin(
     chunk: Chunk, first: Memory, sequence: int, head: int, value: int, stabilise: bool
 ) -> tuple[bool, Any]:
@@ -76,7 +77,7 @@ def begin(
     return False, np.float32(-np.inf) if stabilise else np.float32(0)
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@leaf(fastmath=LOOSE)
 def store_rows(h: Any, chunk: Chunk, head: int, first: int, step: int, count: int, normalize: bool) -> None:
     """Divide what was read by the normaliser and write it to h (T, H, V)."""
     for row in range(count):
@@ -125,7 +126,7 @@ def forward(
         )
 
 
-@njit(cache=True, error_model="numpy")
+@leaf()
 def read_sequence(
     chunk: Chunk, q: Any, k: Any, v: Any, i: Any, f: Any, sequence: int, head: int, work: Work, stabilise: bool,
     normalize: bool, first: Memory, last: Memory, trace: Trace, h: Any,

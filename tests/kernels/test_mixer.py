@@ -41,13 +41,14 @@ def make_weights(shape: Shape) -> MixerWeights:
     """Return random weights with gates as they are when trained."""
     inner, heads, block, window, bias = shape
     query, noise, value = torch.randn(3, inner // block, block, block) * block**-0.5
-    # keys resemble queries, so that n.q stays away from zero, where the head norm magnifies its rounding
+    # keys resemble queries, and by the bias of the convolution tokens resemble each other, so that n.q stays away from
+    # zero, where the head norm magnifies its rounding
     blocks = [query, query + 0.3 * noise, value]
     shifts = [0.1 * torch.randn(inner) if bias else None for _ in range(3)]
     gates = [torch.randn(heads, 3 * inner) * inner**-0.5 for _ in range(2)]
     return MixerWeights(
         0.5 * torch.randn(inner, window),
-        0.1 * torch.randn(inner),
+        1 + 0.1 * torch.randn(inner),
         *blocks,
         *shifts,
         gates[0],
