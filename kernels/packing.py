@@ -1,4 +1,4 @@
-"""What every primitive's door checks: the boundaries of packed sequences."""
+"""The boundaries of packed sequences: checked at the door of every primitive."""
 
 import torch
 from torch import Tensor
@@ -21,3 +21,10 @@ def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
                 f"cu_seqlens: sequence {row} must hold at least one token, got {start} to {stop}"
             )
     return len(bounds) - 1
+
+
+def find_bounds(batch: int, time: int, cu_seqlens: Tensor | None) -> tuple[int, ...]:
+    """Return where sequences begin and end in B x T tokens laid end to end."""
+    if cu_seqlens is None:
+        return tuple(range(0, batch * time + 1, time))
+    return tuple(cu_seqlens.tolist())

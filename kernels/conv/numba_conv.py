@@ -13,8 +13,9 @@ from torch.autograd.function import once_differentiable
 
 from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mlstm.numba_chunk import LOOSE
-from bio_xlstm.kernels.mlstm.work import find_bounds, to_array
+from bio_xlstm.kernels.mlstm.work import to_array
 from bio_xlstm.kernels.numba_pointwise import sigmoid32
+from bio_xlstm.kernels.packing import find_bounds
 from bio_xlstm.kernels.threads import count_threads, run_threads
 
 LEAST = 1 << 16  # numbers that are worth a thread of their own

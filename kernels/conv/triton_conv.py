@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bio_xlstm.kernels.conv.window import carry_window
-from bio_xlstm.kernels.mlstm.work import find_bounds
+from bio_xlstm.kernels.packing import find_bounds
 
 BLOCK_T = 64  # tokens of a block
 BLOCK_C = 64  # channels of a block

@@ -21,8 +21,9 @@ from bio_xlstm.kernels.mixer.weights import PANEL, MixerWeights, PackedWeights, 
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work
 from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace, plan_work
 from bio_xlstm.kernels.mlstm.state import MlstmState
-from bio_xlstm.kernels.mlstm.work import find_bounds, to_array
+from bio_xlstm.kernels.mlstm.work import to_array
 from bio_xlstm.kernels.numba_quads import QUAD, make_quads
+from bio_xlstm.kernels.packing import find_bounds
 from bio_xlstm.kernels.threads import count_threads, run_threads
 
 LONGEST_WINDOW = TILE

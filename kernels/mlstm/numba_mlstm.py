@@ -10,7 +10,8 @@ from torch.autograd.function import once_differentiable
 from bio_xlstm.kernels.mlstm.numba_backward import Gradients, Inputs, backward
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work, forward
 from bio_xlstm.kernels.mlstm.state import MlstmState
-from bio_xlstm.kernels.mlstm.work import find_bounds, share_out, to_array
+from bio_xlstm.kernels.mlstm.work import share_out, to_array
+from bio_xlstm.kernels.packing import find_bounds
 from bio_xlstm.kernels.threads import count_threads, run_threads
 
 CHUNK_SIZES = (16, 32, 48, 64, 80, 96, 112, 128)

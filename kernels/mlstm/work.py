@@ -38,13 +38,6 @@ def share_out(bounds: tuple[int, ...], heads: int, size: int, threads: int) -> S
     )
 
 
-def find_bounds(batch: int, time: int, cu_seqlens: Tensor | None) -> tuple[int, ...]:
-    """Return where sequences begin and end in B x T tokens laid end to end."""
-    if cu_seqlens is None:
-        return tuple(range(0, batch * time + 1, time))
-    return tuple(cu_seqlens.tolist())
-
-
 def to_array(x: Tensor) -> np.ndarray:
     """Return the numbers of a CPU tensor as float32, adjacent in memory, without a copy where they are so already."""
     return x.detach().to(torch.float32).contiguous().numpy()

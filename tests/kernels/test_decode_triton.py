@@ -1,8 +1,6 @@
 """The GPU kernel of decoding, compiled where there is a GPU and through Triton's interpreter elsewhere."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -73,43 +71,3 @@ def test_negative_slots_are_passed_over():
 
     decode_triton(up, weights, cache, torch.tensor([-1, 1], device=DEVICE), 1e-5)
     assert cache.count[:, 0].tolist() == [0, 1]
-
-
-# the interpreter takes what the compiler refuses; compiling needs no GPU
-COMPILE = """
-from triton import next_power_of_2
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource, compile
-
-from bio_xlstm.kernels.decode.triton_decode import _read_token
-
-NUMBERS = {"later": "i32", "q_scale": "fp32", "norm_eps": "fp32", "eps": "fp32", "slots": "*i64"}
-NUMBERS |= {"phase": "*i32", "count": "*i32", "limit": "*i32"}
-
-
-def build(capability, width, activation, window):
-    padded = max(16, next_power_of_2(width))
-    fixed = dict(INNER=4 * width, HEADS=4, K=width, PADDED=padded, WINDOW=48, TAPS=4, BLOCK=4)
-    fixed |= dict(CHANNELS=64, TOKENS=16, ROWS=min(32, padded))
-    kinds = dict.fromkeys(_read_token.arg_names, "*fp32") | NUMBERS | dict.fromkeys(fixed, "constexpr")
-    kinds |= dict.fromkeys(("up", "y", "query", "key", "value"), "*" + activation)
-    kinds |= dict.fromkeys(("keys", "values"), "*" + window)
-    places = {(_read_token.arg_names.index(name),): value for name, value in fixed.items()}
-    compile(ASTSource(_read_token, kinds, places), target=GPUTarget("cuda", capability, 32))
-
-
-build(80, 128, "fp32", "fp32")
-build(90, 24, "bf16", "bf16")
-"""
-
-
-def test_compiles_for_a_gpu(tmp_path):
-    version = pytest.importorskip("triton").__version__.split(".")
-    if (int(version[0]), int(version[1])) < (3, 4):
-        pytest.skip("an older triton is asked in another way")
-    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
-    environment.pop("TRITON_INTERPRET", None)
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
