@@ -6,6 +6,8 @@ from torch import Tensor
 
 def check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> int:
     """Return the number of packed sequences, or raise ValueError when the boundaries do not fit (batch, time)."""
+    if not isinstance(cu_seqlens, Tensor):
+        raise ValueError(f"cu_seqlens must be a tensor (N + 1,) int32, got {type(cu_seqlens).__name__}")
     if batch != 1:
         raise ValueError(f"cu_seqlens needs a batch of one packed row, got B = {batch}")
     if cu_seqlens.dim() != 1 or len(cu_seqlens) < 2 or cu_seqlens.dtype not in (torch.int32, torch.int64):

@@ -13,6 +13,7 @@ from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
 from bio_xlstm.layers.norm import HeadNorm
 from bio_xlstm.layers.pieces import read_in_pieces
+from bio_xlstm.layers.projection import Projection
 
 # what is read at once on a CPU without gradients: so many tokens, or so many numbers of the up-projection (4 MB)
 _PIECE_TOKENS, _PIECE_NUMBERS = 1024, 1 << 20
@@ -38,7 +39,7 @@ class MlstmLayer(nn.Module):
         inner, heads = config.inner, config.heads
         self.config = config
         self.backend = "auto"
-        self.up = nn.Linear(config.dim, 2 * inner, bias=config.bias)
+        self.up = Projection(config.dim, 2 * inner, bias=config.bias)
         self.conv_weight = nn.Parameter(torch.empty(inner, config.conv_width))
         self.conv_bias = nn.Parameter(torch.zeros(inner))
         self.query = BlockDiagonal(inner, config.qkv_block, config.bias)
@@ -48,7 +49,7 @@ class MlstmLayer(nn.Module):
         self.forget_gate = nn.Linear(3 * inner, heads)
         self.norm = HeadNorm(heads, inner, config.norm_eps)
         self.skip = nn.Parameter(torch.ones(inner))
-        self.down = nn.Linear(inner, config.dim, bias=config.bias)
+        self.down = Projection(inner, config.dim, bias=config.bias)
         self.dropout = nn.Dropout(config.dropout)
         self.reset_parameters()
 

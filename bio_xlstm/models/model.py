@@ -15,6 +15,7 @@ from bio_xlstm.errors import ConfigError, ModelError
 from bio_xlstm.kernels.mixer.dispatch import BACKENDS
 from bio_xlstm.layers.block import block_at
 from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
+from bio_xlstm.layers.projection import Projection
 from bio_xlstm.models.output import ModelOutput
 from bio_xlstm.state import ModelState
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
@@ -33,7 +34,7 @@ class SequenceModel(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary, config.dim)
         self.blocks = nn.ModuleList(block_at(index, config) for index in range(config.blocks))
         self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps, bias=False)
-        self.head = nn.Linear(config.dim, config.vocabulary, bias=False)
+        self.head = Projection(config.dim, config.vocabulary, bias=False)
         for weight in (self.embedding.weight, self.head.weight):
             nn.init.normal_(weight, std=(2 / (5 * config.dim)) ** 0.5)
         self._hash: tuple[tuple[int, ...], str] = ((), "")

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.conv.reference import conv_reference, step
 from bio_xlstm.kernels.conv.torch_conv import conv_torch
@@ -34,6 +35,7 @@ BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 ACTIVATIONS = ("none", "silu")
 
 
+@given_precision
 def causal_conv(
     x: Tensor,
     weight: Tensor,
@@ -73,11 +75,12 @@ def causal_conv(
     if x.dim() != 3 or 0 in x.shape:
         raise ValueError(f"x must be (B, T, C) with at least one token, got {tuple(x.shape)}")
     sequences = x.shape[0] if cu_seqlens is None else check_cu_seqlens(cu_seqlens, x.shape[0], x.shape[1])
-    _check(x.shape[2], weight, bias, state, sequences, activation)
+    _check(x, weight, bias, state, sequences, activation)
     run = choose_backend("causal_conv", backend, BACKENDS, x.device, x.dtype)
     return run(x, weight, bias, state=state, cu_seqlens=cu_seqlens, reverse=reverse, activation=activation)
 
 
+@given_precision
 def causal_conv_step(
     x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, activation: str = "none"
 ) -> tuple[Tensor, Tensor]:
@@ -88,14 +91,15 @@ def causal_conv_step(
     """
     if x.dim() != 2 or 0 in x.shape:
         raise ValueError(f"x must be (N, C), got {tuple(x.shape)}")
-    _check(x.shape[1], weight, bias, state, x.shape[0], activation)
+    _check(x, weight, bias, state, x.shape[0], activation)
     return step(x, weight, bias, state, activation=activation)
 
 
 def _check(
-    channels: int, weight: Tensor, bias: Tensor | None, state: Tensor | None, sequences: int, activation: str
+    x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor | None, sequences: int, activation: str
 ) -> None:
     """Refuse weights, a state or an activation that do not fit the input."""
+    channels = x.shape[-1]
     if weight.dim() != 2 or weight.shape[0] != channels or weight.shape[1] < 1:
         raise ValueError(f"weight must be (C, W) with C = {channels}, got {tuple(weight.shape)}")
     if bias is not None and tuple(bias.shape) != (channels,):
@@ -103,5 +107,8 @@ def _check(
     expected = (sequences, weight.shape[1] - 1, channels)
     if state is not None and tuple(state.shape) != expected:
         raise ValueError(f"state must have shape {expected}, got {tuple(state.shape)}")
+    for name, part in (("x", x), ("weight", weight), ("bias", bias), ("state", state)):
+        if part is not None and not part.is_floating_point():
+            raise ValueError(f"{name} must be a floating-point tensor, got {part.dtype}")
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mlstm.numba_chunk import LOOSE
 from bio_xlstm.kernels.mlstm.work import to_array
@@ -160,7 +160,7 @@ class _Compiled(torch.autograd.Function):
         return _read(form, *inputs)  # type: ignore[arg-type]
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dy: Tensor) -> Any:
         """Return the gradients of x, weight, bias and state."""
         (bounds, reverse, silu), (x, weight, bias, state) = ctx.form, ctx.saved_tensors

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.conv.window import Heads, carry_window, find_heads
 
 
@@ -54,7 +54,7 @@ class _Conv(torch.autograd.Function):
         return silu(y) if activation == "silu" else y
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dy: Tensor) -> Any:
         """Return the gradients of x, weight, bias and state."""
         x, weight, state, before = ctx.saved_tensors

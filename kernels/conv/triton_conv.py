@@ -14,8 +14,8 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.packing import find_bounds
 
@@ -267,7 +267,7 @@ class _Fused(torch.autograd.Function):
         return _forward(form, *inputs)  # type: ignore[arg-type]
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dy: Tensor) -> Any:
         """Return the gradients of x, weight, bias and state."""
         x, weight, bias, state = ctx.saved_tensors

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bio_xlstm.kernels.arithmetic import computing_dtype
 from bio_xlstm.kernels.conv import causal_conv
 from bio_xlstm.kernels.mixer.block_diagonal import block_diagonal
 from bio_xlstm.kernels.mixer.weights import MixerWeights
@@ -24,6 +25,9 @@ def compose(
 ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
     """Convolve, remember, normalise, gate; see `bio_xlstm.kernels.mixer.mlstm_mixer` for shapes."""
     memory, window = state or (None, None)
+    given, dtype = up.dtype, computing_dtype(up.dtype, up.device)
+    up = up.to(dtype)
+    weights = MixerWeights(*(None if part is None else part.to(dtype) for part in weights))  # type: ignore[arg-type]
     branch, gate = up.chunk(2, dim=-1)  # (B, T, I) each
     convolved, window = causal_conv(
         branch,
@@ -43,7 +47,7 @@ def compose(
     h, memory = mlstm(q, k, v, i, f, state=memory, cu_seqlens=cu_seqlens, reverse=reverse, backend=backend)
     normed = F.layer_norm(h, h.shape[-1:], eps=eps).flatten(-2) * weights.norm  # (B, T, I)
     y = (normed + weights.skip * convolved) * F.silu(gate)
-    return y, (memory, window) if with_state else None
+    return y.to(given), (memory, window.to(given)) if with_state else None
 
 
 def _gates(q: Tensor, k: Tensor, v: Tensor, weights: MixerWeights) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mixer.compose import compose
-from bio_xlstm.kernels.mixer.weights import MixerWeights, can_pack
+from bio_xlstm.kernels.mixer.weights import MixerWeights, can_pack, check_weights
 from bio_xlstm.kernels.mlstm import MlstmState
+from bio_xlstm.kernels.mlstm.state import check_state
 from bio_xlstm.kernels.packing import check_cu_seqlens
 
 Mixed = tuple[Tensor, tuple[MlstmState, Tensor] | None]
@@ -34,6 +36,7 @@ BACKENDS: dict[str, Callable[..., Mixed]] = {
 _AUTO = partial(compose, backend="auto")
 
 
+@given_precision
 def mlstm_mixer(
     up: Tensor,
     weights: MixerWeights,
@@ -52,7 +55,7 @@ def mlstm_mixer(
 
     Args:
         up: (B, T, 2 I), the branch first, then what gates the result; any float dtype.
-        weights: the weights of the layer, `MixerWeights`.
+        weights: the weights of the layer, `MixerWeights`; cast to the dtype of up where theirs is another.
         eps: epsilon of the head norm.
         state: mLSTM state and convolution window (N, W - 1, I) of each sequence before its first token.
         cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
@@ -70,8 +73,11 @@ def mlstm_mixer(
         raise ValueError(
             f"up must be (B, T, {2 * weights.inner}) with at least one token, got {tuple(up.shape)}"
         )
-    if cu_seqlens is not None:
-        check_cu_seqlens(cu_seqlens, up.shape[0], up.shape[1])
+    if not up.is_floating_point():
+        raise ValueError(f"up must be a floating-point tensor, got {up.dtype}")
+    check_weights(weights, up.device)
+    batch, time, _ = up.shape
+    _check_state(state, batch if cu_seqlens is None else check_cu_seqlens(cu_seqlens, batch, time), weights)
     if backend == "auto" and up.device.type != "cpu":
         run: Callable[..., Mixed] = _AUTO
     else:
@@ -85,3 +91,17 @@ def mlstm_mixer(
         reverse=reverse,
         with_state=with_state,
     )
+
+
+def _check_state(state: tuple[MlstmState, Tensor] | None, sequences: int, weights: MixerWeights) -> None:
+    """Refuse a state of other sequences or of another layer."""
+    if state is None:
+        return
+    if not isinstance(state, tuple) or len(state) != 2:
+        raise ValueError(f"state must be a pair of an MlstmState and a window, got {type(state).__name__}")
+    memory, window = state
+    width = weights.inner // weights.heads
+    check_state(memory, sequences, weights.heads, width, width)
+    shape = (sequences, weights.conv.shape[1] - 1, weights.inner)
+    if tuple(window.shape) != shape:
+        raise ValueError(f"the window of the state must have shape {shape}, got {tuple(window.shape)}")

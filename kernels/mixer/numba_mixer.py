@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mixer.numba_enter import TILE, Packed, Tiles, enter, leave, leave_convolution
 from bio_xlstm.kernels.mixer.numba_mix import mix
@@ -123,21 +123,21 @@ class _Fused(torch.autograd.Function):
         weights, state = PackedWeights(*rest[:10]), rest[10:]  # type: ignore[arg-type]
         first, window = _begin(state, heads, len(weights.norm), len(weights.taps))
         y, last, kept = _forward(plan, heads, up, weights, first, window, True, end)
-        ctx.plan, ctx.heads, ctx.kept, ctx.end = plan, heads, kept, end
-        ctx.save_for_backward(up, *rest)
+        ctx.plan, ctx.heads, ctx.kept = plan, heads, kept
         c, n, m = (torch.from_numpy(part) for part in last)
-        ctx.last = last
+        # torch notices when what it keeps is written to, the last memory included
+        ctx.save_for_backward(up, *rest, c, n, m)
         return y, c, n, m
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> Any:
         """Walk back through memory, gates and convolution."""
         up, *rest = ctx.saved_tensors
-        weights, state = PackedWeights(*rest[:10]), rest[10:]
+        weights, state, last = PackedWeights(*rest[:10]), rest[10:14], Memory(*map(to_array, rest[14:]))
         if dy is None:
             dy = up.new_zeros(len(up), len(weights.norm))
-        found = _backward(ctx, up, weights, state, dy, dlast)
+        found = _backward(ctx, up, weights, state, dy, last, dlast)
         return None, None, None, *found
 
 
@@ -171,6 +171,7 @@ def _backward(
     weights: PackedWeights,
     state: list[Tensor | None],
     dy: Tensor,
+    last: Memory,
     dlast: tuple[Tensor | None, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of up, of the packed weights and of the state."""
@@ -180,7 +181,7 @@ def _backward(
     ups, packed = to_array(up), _to_arrays(weights, plan.quads)
     first, window = _begin(state, heads, inner, len(weights.taps))
     none = make_memory(0, heads, width, width)
-    ends = _end_gradients(ctx.last, dlast, none)
+    ends = _end_gradients(last, dlast, none)
     starts = make_memory(len(plan.work.bounds) - 1, heads, width, width) if given else none
     back = Back(*(np.ascontiguousarray(m.swapaxes(1, 2)) for m in (packed.query, packed.key, packed.value)))
     tokens = (np.zeros_like(kept.x), np.zeros_like(ups), np.empty_like(kept.i), np.empty_like(kept.f))

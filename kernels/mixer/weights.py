@@ -57,6 +57,32 @@ class PackedWeights(NamedTuple):
     skip: Tensor  # (I,)
 
 
+def check_weights(weights: MixerWeights, device: torch.device) -> None:
+    """Refuse weights that do not belong together or to a device.
+
+    Raises:
+        ValueError: naming the weight and what it should be.
+    """
+    inner, heads, groups = weights.inner, weights.heads, len(weights.query)
+    if not heads or inner % heads:
+        raise ValueError(f"the {inner} channels of norm cannot be shared by the {heads} heads of input_bias")
+    if not groups or inner % groups:
+        raise ValueError(f"query must be (I / P, P, P) with I = {inner}, got {tuple(weights.query.shape)}")
+    block, line = inner // groups, (inner,)
+    maps, gate = (groups, block, block), (heads, 3 * inner)
+    taps = (inner, max(1, weights.conv.shape[-1]))
+    shapes = (taps, line, maps, maps, maps, line, line, line, gate, (heads,), gate, (heads,), line, line)
+    for name, weight, shape in zip(weights._fields, weights, shapes, strict=True):
+        if weight is None and name.endswith("_bias") and name[:-5] in ("query", "key", "value"):
+            continue
+        if tuple(weight.shape) != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(weight.shape)}")
+        if not weight.is_floating_point():
+            raise ValueError(f"{name} must be a floating-point tensor, got {weight.dtype}")
+        if weight.device != device:
+            raise ValueError(f"{name} is on {weight.device}, the tokens are on {device}")
+
+
 def can_pack(weights: MixerWeights) -> bool:
     """Tell whether heads and diagonal blocks fit panels of 16 outputs."""
     block, width = weights.query.shape[-1], weights.inner // weights.heads

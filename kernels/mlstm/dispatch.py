@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mlstm.reference import mlstm_reference, step
-from bio_xlstm.kernels.mlstm.state import MlstmState
+from bio_xlstm.kernels.mlstm.state import MlstmState, check_state
 from bio_xlstm.kernels.mlstm.torch_chunkwise import mlstm_torch
 from bio_xlstm.kernels.packing import check_cu_seqlens
 
@@ -33,8 +34,10 @@ BACKENDS: dict[str, Callable[..., tuple[Tensor, MlstmState]]] = {
     "triton": _triton,
 }
 INPUT_GATES = ("exp", "sigmoid")
+LONGEST_CHUNK = 1024
 
 
+@given_precision
 def mlstm(
     q: Tensor,
     k: Tensor,
@@ -60,7 +63,8 @@ def mlstm(
         reverse: read every sequence right to left; h stays in input order.
         input_gate: "exp" (xLSTM) or "sigmoid".
         normalize: divide by max(|n.q|, exp(-m)) + 1e-6; without it h is the memory read in its true scale.
-        chunk_size: tokens handled at once, chosen from the lengths when None; never changes the result.
+        chunk_size: tokens handled at once, at most 1,024, chosen from the lengths when None; results do not depend
+            on it.
         backend: "auto", "triton" (GPU), "numba" (CPU), "torch" (any device) or "reference" (token by token).
 
     Returns:
@@ -78,10 +82,9 @@ def mlstm(
     """
     _check_tokens(q, k, v, i, f, rank=4)
     sequences = q.shape[0] if cu_seqlens is None else check_cu_seqlens(cu_seqlens, q.shape[0], q.shape[1])
-    _check_state(state, sequences, q, v)
+    check_state(state, sequences, q.shape[2], q.shape[3], v.shape[3])
     _check_gate(input_gate)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    _check_chunk(chunk_size)
     run = choose_backend("mlstm", backend, BACKENDS, q.device, v.dtype)
     return run(
         q,
@@ -94,10 +97,11 @@ def mlstm(
         reverse=reverse,
         input_gate=input_gate,
         normalize=normalize,
-        chunk_size=chunk_size,
+        chunk_size=None if chunk_size is None else min(chunk_size, _longest(q, cu_seqlens), LONGEST_CHUNK),
     )
 
 
+@given_precision
 def mlstm_step(
     q: Tensor,
     k: Tensor,
@@ -117,7 +121,7 @@ def mlstm_step(
         ValueError: a shape or an option does not fit; the message names it.
     """
     _check_tokens(q, k, v, i, f, rank=3)
-    _check_state(state, q.shape[0], q, v)
+    check_state(state, *q.shape, v.shape[-1])
     _check_gate(input_gate)
     return step(q, k, v, i, f, state, input_gate=input_gate, normalize=normalize)
 
@@ -141,16 +145,15 @@ def _check_tokens(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, rank: i
             raise ValueError(f"{name} must be a floating-point tensor, got {x.dtype}")
 
 
-def _check_state(state: MlstmState | None, sequences: int, q: Tensor, v: Tensor) -> None:
-    """Refuse a state of other sequences, heads or widths."""
-    if state is None:
-        return
-    heads, key, value = q.shape[-2], q.shape[-1], v.shape[-1]
-    expected = {"c": (sequences, heads, key, value), "n": (sequences, heads, key), "m": (sequences, heads)}
-    for name, shape in expected.items():
-        part = getattr(state, name)
-        if tuple(part.shape) != shape:
-            raise ValueError(f"state.{name} must have shape {shape}, got {tuple(part.shape)}")
+def _longest(q: Tensor, cu_seqlens: Tensor | None) -> int:
+    """Return the length of the longest sequence."""
+    return q.shape[1] if cu_seqlens is None else int(cu_seqlens.diff().max())
+
+
+def _check_chunk(size: int | None) -> None:
+    """Refuse what is not a positive whole number."""
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(f"chunk_size must be a whole number of at least 1, got {size!r}")
 
 
 def _check_gate(input_gate: str) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.mlstm.numba_backward import Gradients, Inputs, backward
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work, forward
 from bio_xlstm.kernels.mlstm.state import MlstmState
@@ -63,7 +63,7 @@ class _Compiled(torch.autograd.Function):
         return h, *last
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dh: Tensor | None, dc: Tensor | None, dn: Tensor | None, dm: Tensor | None) -> Any:
         """Walk the sequences back."""
         *inputs, h, c, n, m = ctx.saved_tensors

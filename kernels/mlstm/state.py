@@ -33,3 +33,19 @@ def zero_state(sequences: int, heads: int, key: int, value: int, like: Tensor) -
 def state_dtype(activation: torch.dtype) -> torch.dtype:
     """Return the dtype of gates, state and accumulations: float32, or float64 for float64 activations."""
     return torch.float64 if activation == torch.float64 else torch.float32
+
+
+def check_state(state: MlstmState | None, sequences: int, heads: int, key: int, value: int) -> None:
+    """Refuse a state of other sequences, heads or widths; None fits all.
+
+    Raises:
+        ValueError: naming the part that does not fit.
+    """
+    if state is None:
+        return
+    if not isinstance(state, MlstmState):
+        raise ValueError(f"state must be an MlstmState, got {type(state).__name__}")
+    shapes = (sequences, heads, key, value), (sequences, heads, key), (sequences, heads)
+    for name, part, shape in zip(state._fields, state, shapes, strict=True):
+        if tuple(part.shape) != shape:
+            raise ValueError(f"state.{name} must have shape {shape}, got {tuple(part.shape)}")

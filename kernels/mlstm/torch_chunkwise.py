@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.mlstm.segment import Form, Trace, backward_segment, forward_segment, load_tile
 from bio_xlstm.kernels.mlstm.state import MlstmState, state_dtype
 from bio_xlstm.kernels.mlstm.tiles import Plan, load, plan_tiles, store
@@ -84,7 +84,7 @@ class _Chunkwise(torch.autograd.Function):
         return h, memory[..., :-1].contiguous(), memory[..., -1].contiguous(), _restore(m, plan)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dh: Tensor | None, dc: Tensor | None, dn: Tensor | None, dm: Tensor | None) -> Any:
         """Walk the segments from the last to the first."""
         *inputs, h, memory = ctx.saved_tensors

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.mlstm.state import MlstmState
 from bio_xlstm.kernels.mlstm.triton_gate_gradients import backward_gates, backward_normaliser
 from bio_xlstm.kernels.mlstm.triton_gates import Gates, prepare_gates
@@ -120,7 +120,7 @@ class _TwoLevel(torch.autograd.Function):
         return trace.h, *_split(trace.last, tokens[0].shape[2]), m_last  # type: ignore[union-attr]
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dh: Tensor | None, dc: Tensor | None, dn: Tensor | None, dm: Tensor | None) -> Any:
         """Gather what arrives, run the kernels, and split what comes out."""
         saved = ctx.saved_tensors

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.packing import check_cu_seqlens
 from bio_xlstm.kernels.slstm.reference import slstm_reference, step
@@ -36,6 +37,7 @@ BACKENDS: dict[str, Callable[..., tuple[Tensor, SlstmState]]] = {
 }
 
 
+@given_precision
 def slstm(
     x: Tensor,
     r: Tensor,
@@ -82,6 +84,7 @@ def slstm(
     return run(x, r, b, state=state, cu_seqlens=cu_seqlens, reverse=reverse)
 
 
+@given_precision
 def slstm_step(x: Tensor, r: Tensor, b: Tensor, state: SlstmState) -> tuple[Tensor, SlstmState]:
     """Read one token per sequence: x (N, H, 4, K) -> y (N, H, K) and the new state.
 
@@ -107,6 +110,8 @@ def _check(x: Tensor, r: Tensor, b: Tensor, state: SlstmState | None, sequences:
             raise ValueError(f"{name} must be a floating-point tensor, got {part.dtype}")
     if state is None:
         return
+    if not isinstance(state, SlstmState):
+        raise ValueError(f"state must be an SlstmState, got {type(state).__name__}")
     for name, part in zip(state._fields, state, strict=True):
         if tuple(part.shape) != (sequences, heads, width):
             raise ValueError(

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from bio_xlstm.kernels.autograd import first_order
 from bio_xlstm.kernels.slstm.state import SlstmState, state_dtype, zero_state
 
 SEGMENT = 16  # tokens between two kept memories
@@ -93,7 +93,7 @@ class _Slstm(torch.autograd.Function):
         return y.to(x.dtype), *last
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, dy: Tensor, dh: Tensor, dc: Tensor, dn: Tensor, dm: Tensor) -> Any:
         """Return the gradients of x, r, b and the initial state."""
         r, h, y, c_last, n_last, *kept = ctx.saved_tensors
