@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import click
 
 from bio_xlstm.cli import options
+from bio_xlstm.cli.messages import reported
 
 
 @click.command()
@@ -24,18 +25,23 @@ def doctor(names: tuple[str, ...], device: str, speed: bool, quiet: bool, verbos
     from bio_xlstm.tasks.doctor import backends, devices, speeds, versions
     from bio_xlstm.tasks.selftest import run_checks
 
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
     section("versions", versions())
     section("devices", devices())
     chosen = choose_device(device)
-    section(f"backends on {chosen}", backends(chosen))
-    models = [load(name, device=chosen) for name in names or bundled_names()]
-    checks = run_checks(models, chosen)
-    section(
-        f"self-tests on {chosen}",
-        [(check.name, f"{'ok    ' if check.passed else 'FAILED'}  {check.detail}") for check in checks],
-    )
-    if speed:
-        section(f"speed on {chosen}", speeds(models, chosen))
+    with reported(say):
+        section(f"backends on {chosen}", backends(chosen))
+        models = [load(name, device=chosen) for name in names or bundled_names()]
+        checks = run_checks(models, chosen)
+        section(
+            f"self-tests on {chosen}",
+            [(check.name, f"{'ok    ' if check.passed else 'FAILED'}  {check.detail}") for check in checks],
+        )
+        if speed:
+            section(f"speed on {chosen}", speeds(models, chosen))
     failed = [check.name for check in checks if not check.passed]
     if failed:
         raise BioXlstmError(f"{len(failed)} of {len(checks)} self-tests failed: {', '.join(failed)}")

@@ -6,6 +6,7 @@ import click
 
 from bio_xlstm.cli import options
 from bio_xlstm.cli.command_line import command_line
+from bio_xlstm.cli.messages import reported
 from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC, STORE_DTYPES
 
 
@@ -55,13 +56,14 @@ def embed(ctx: click.Context, dry_run: bool, strict: bool, verbose: bool, **choi
         if not choices["quiet"]:
             click.echo(line, err=True)
 
-    job = open_job(EmbedRequest(**choices, command_line=command_line()), say)
-    if dry_run:
-        from bio_xlstm.tasks.embed.estimate import dry_run as describe
+    with reported(say):
+        job = open_job(EmbedRequest(**choices, command_line=command_line()), say)
+        if dry_run:
+            from bio_xlstm.tasks.embed.estimate import dry_run as describe
 
-        click.echo(describe(job))
-        return
-    outcome = run_job(job, say)
+            click.echo(describe(job))
+            return
+        outcome = run_job(job, say)
     for line in outcome.lines:
         say(line)
     if strict and outcome.failed:

@@ -1,5 +1,6 @@
 """The `bioxlstm` program: finds the command, prints errors as one line, returns the exit code."""
 
+import os
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -67,6 +68,8 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the program with the given words (default: the process's) and return the exit code."""
+    # torch looks at it before it first allocates much: large pages save a tenth of the time of a training step on Linux
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         code = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -103,8 +106,6 @@ def _raise_if_verbose(error: Exception) -> None:
 
 def _forget_stdout() -> None:
     """Keep Python from complaining about the closed pipe when it flushes at exit."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

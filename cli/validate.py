@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bio_xlstm.cli import options
+from bio_xlstm.cli.messages import reported
 
 if TYPE_CHECKING:
     from bio_xlstm.tasks.validate import Cost, Findings
@@ -39,7 +40,9 @@ def validate(estimate: bool, verbose: bool, **choices: Any) -> None:
     show_lengths(found)
     show_letters(found)
     if estimate and found.embeddable:
-        show_cost(estimate_cost(found, loaded), loaded.name)
+        with reported(say):
+            cost = estimate_cost(found, loaded)
+        show_cost(cost, loaded.name)
 
 
 def show_statuses(found: "Findings") -> None:

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bio_xlstm.errors import ConfigError
+from bio_xlstm.tasks.choices import check_choice
 
 if TYPE_CHECKING:
     import torch
@@ -52,14 +53,23 @@ def device_memory(device: str) -> int | None:
 
 
 def choose_backend(name: str, device: "torch.device", dtype: "torch.dtype") -> str:
-    """Return the kernel backend that a choice stands for; ConfigError says why it cannot run here."""
-    from bio_xlstm.kernels.choice import automatic, check_backend
-    from bio_xlstm.kernels.mixer.dispatch import BACKENDS
+    """Name the kernels that a choice makes a model run, as its output records them.
 
-    if name == "auto":
-        return automatic(BACKENDS, device.type, dtype).backend
-    try:
-        check_backend("--backend", name, BACKENDS, device)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    return name
+    ConfigError says why they cannot run here. On a GPU, where every primitive of a layer chooses for itself, they may
+    be of several kinds.
+    """
+    from bio_xlstm.kernels.choice import PARTS, find_obstacle, resolve
+    from bio_xlstm.kernels.problems import PROBLEMS
+
+    check_choice("--backend", name, BACKEND_NAMES)
+    obstacle = find_obstacle(name, device.type)
+    if obstacle:
+        raise ConfigError(f"--backend {name} cannot run here: {obstacle}")
+    if name != "auto":
+        return name
+    layer = "mlstm_mixer"
+    parts = (layer,) if device.type == "cpu" else PARTS[layer]
+    found = {part: resolve(part, name, PROBLEMS[part]().backends, device, dtype).backend for part in parts}
+    if len(set(found.values())) == 1:
+        return found[parts[0]]
+    return ", ".join(f"{backend} for {part}" for part, backend in found.items())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import torch
 
+    from bio_xlstm.kernels.mixer import MixerWeights
     from bio_xlstm.models.model import SequenceModel
 
 LIBRARIES = (
@@ -25,7 +26,7 @@ LIBRARIES = (
     "h5py",
     "huggingface_hub",
 )
-MEASURE_SECONDS = 1.0
+MEASURE_SECONDS = 0.7
 
 
 class Fact(NamedTuple):
@@ -75,43 +76,30 @@ def backends(device: "str | torch.device" = "cpu") -> list[Fact]:
     """Name the backend that `auto` takes for each primitive on a device, with the reason, and the others."""
     import torch
 
-    from bio_xlstm.kernels.choice import automatic, find_obstacle
-    from bio_xlstm.kernels.selftest import PROBLEMS
+    from bio_xlstm.kernels.choice import find_obstacle, resolve
+    from bio_xlstm.kernels.problems import PROBLEMS
+    from bio_xlstm.kernels.trust import memory_file
 
     place, facts = torch.device(device), []
     for name, make in PROBLEMS.items():
         found = make().backends
-        chosen, reason = automatic(found, place.type)
-        if chosen == "triton":
-            chosen, reason = _judged(name, place, reason)
+        chosen, reason = resolve(name, "auto", found, place, torch.float32)
         others = [other for other in found if other not in (chosen, "reference")]
         rest = [
             f"{other} ({obstacle})" if (obstacle := find_obstacle(other, place.type)) else other
             for other in others
         ]
         facts.append(Fact(name, f"{chosen}: {reason}; else {', '.join(rest)}"))
+    if place.type == "cuda":
+        facts.append(
+            Fact("tests of GPU kernels", f"remembered in {memory_file()}; delete it to have them repeated")
+        )
     return facts
-
-
-def _judged(name: str, place: "torch.device", reason: str) -> tuple[str, str]:
-    """Return the backend of a primitive on a GPU after its self-test."""
-    from bio_xlstm.kernels.trust import judge
-
-    verdict = judge(name, place.index or 0)
-    return (
-        ("triton", f"{reason}, {verdict.detail}")
-        if verdict.passed
-        else ("torch", f"triton fails: {verdict.detail}")
-    )
 
 
 def speeds(models: list["SequenceModel"], device: "str | torch.device" = "cpu") -> list[Fact]:
     """Measure tokens per second of each primitive, forward and with gradients, and of each model as `embed` runs it."""
-    from bio_xlstm.kernels.selftest import PROBLEMS
-
-    facts = [
-        Fact(f"{name}, {SIZES[name].words}", _speed_of(name, device)) for name in PROBLEMS if name in SIZES
-    ]
+    facts = [Fact(f"{name}, {size.words}", _speed_of(size, device)) for name, size in SIZES.items()]
     return [*facts, *(Fact(model.name, _per_second(_model_call(model), 4096)) for model in models)]
 
 
@@ -136,56 +124,92 @@ class Size(NamedTuple):
     """Describe the call that measures a primitive."""
 
     words: str
-    run: Callable[..., tuple["torch.Tensor", object]]
+    make: Callable[["list[torch.Tensor]"], Callable[[], "torch.Tensor"]]  # from the tensors to the call
     shapes: list[tuple[int, ...]]
     tokens: int
+    trained: bool = True  # there are gradients
 
 
-def _mlstm(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+def _mlstm(inputs: "list[torch.Tensor]") -> Callable[[], "torch.Tensor"]:
     """Read with the mLSTM."""
     from bio_xlstm.kernels.mlstm import mlstm
 
-    return mlstm(*inputs)
+    return lambda: mlstm(*inputs)[0]
 
 
-def _conv(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+def _conv(inputs: "list[torch.Tensor]") -> Callable[[], "torch.Tensor"]:
     """Convolve."""
     from bio_xlstm.kernels.conv import causal_conv
 
-    return causal_conv(*inputs, activation="silu")
+    return lambda: causal_conv(*inputs, activation="silu")[0]
 
 
-def _slstm(*inputs: "torch.Tensor") -> tuple["torch.Tensor", object]:
+def _slstm(inputs: "list[torch.Tensor]") -> Callable[[], "torch.Tensor"]:
     """Read with the sLSTM."""
     from bio_xlstm.kernels.slstm import slstm
 
-    return slstm(*inputs)
+    return lambda: slstm(*inputs)[0]
 
 
+def _weights(inputs: "list[torch.Tensor]") -> "MixerWeights":
+    """Make the weights of a layer without the biases of its diagonal blocks."""
+    from bio_xlstm.kernels.mixer import MixerWeights
+
+    conv, line, block, gate, bias = inputs
+    return MixerWeights(conv, line, block, block, block, None, None, None, gate, bias, gate, bias, line, line)
+
+
+def _mixer(inputs: "list[torch.Tensor]") -> Callable[[], "torch.Tensor"]:
+    """Run the inside of an mLSTM layer."""
+    from bio_xlstm.kernels.mixer import mlstm_mixer
+
+    up, *weights = inputs
+    return lambda: mlstm_mixer(up, _weights(weights), with_state=False)[0]
+
+
+def _decode(inputs: "list[torch.Tensor]") -> Callable[[], "torch.Tensor"]:
+    """Read one token of every sequence with the inside of an mLSTM layer."""
+    import torch
+
+    from bio_xlstm.kernels.decode import allocate, decode_step, prepare
+
+    up, *parts = inputs
+    weights, slots = prepare(_weights(parts)), torch.arange(len(up), device=up.device)
+    cache = allocate(len(up), len(parts[-1]), len(parts[1]), parts[0].shape[1], device=up.device)
+    return lambda: decode_step(up, weights, cache, slots)
+
+
+_LAYER: list[tuple[int, ...]] = [(256, 4), (256,), (64, 4, 4), (4, 768), (4,)]
 SIZES = {
     "mlstm": Size("4 heads of 64", _mlstm, [(1, 4096, 4, 64)] * 3 + [(1, 4096, 4)] * 2, 4096),
     "causal_conv": Size("512 channels", _conv, [(1, 4096, 512), (512, 4)], 4096),
     "slstm": Size("4 heads of 64", _slstm, [(8, 256, 4, 4, 64), (4, 64, 4, 64), (4, 4, 64)], 2048),
+    "mlstm_mixer": Size("4 heads of 64", _mixer, [(1, 4096, 512), *_LAYER], 4096),
+    "decode_step": Size("4 heads of 64", _decode, [(64, 512), *_LAYER], 64, trained=False),
 }
 
 
-def _speed_of(name: str, device: "str | torch.device") -> str:
-    """Say how fast a primitive is without and with gradients."""
+def _speed_of(size: Size, device: "str | torch.device") -> str:
+    """Say how fast a primitive is without and, where there are any, with gradients."""
     import torch
 
-    size = SIZES[name]
     inputs = [0.1 * torch.randn(shape, device=device) for shape in size.shapes]
+    run = size.make(inputs)
 
     @torch.inference_mode()
     def forward() -> object:
-        return size.run(*inputs)[0].sum().item()
+        return run().sum().item()
 
+    speed = _per_second(forward, size.tokens)
+    if not size.trained:
+        return speed
     leaves = [x.clone().requires_grad_() for x in inputs]
+    learn = size.make(leaves)
 
     def backward() -> object:
-        return torch.autograd.grad(size.run(*leaves)[0].sum(), leaves)[0].sum().item()
+        return torch.autograd.grad(learn().sum(), leaves)[0].sum().item()
 
-    return f"{_per_second(forward, size.tokens)} forward, {_per_second(backward, size.tokens)} with gradients"
+    return f"{speed} forward, {_per_second(backward, size.tokens)} with gradients"
 
 
 def _model_call(model: "SequenceModel") -> Callable[[], object]:

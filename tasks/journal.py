@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple
 
 from bio_xlstm.errors import OutputError
+from bio_xlstm.tasks.device import BACKEND_NAMES
 from bio_xlstm.tasks.lock import OutputLock
 from bio_xlstm.tasks.parts_folder import JOURNAL, LOCK, clear, drop, parts_folder, refuse_foreign, remove
 from bio_xlstm.tasks.provenance import Provenance, decode
@@ -141,7 +142,7 @@ class Journal:
                 return False
             raise OutputError(
                 f"{'; '.join(changed)} since {self.folder} was begun; "
-                "use --overwrite to start afresh, or repeat the earlier command to continue it"
+                f"use --overwrite to start afresh, or {self._way_on(header)} to continue it"
             )
         os.truncate(path, whole)  # a torn last line would swallow the next one
         self.provenance = Provenance.from_record(header)
@@ -149,6 +150,17 @@ class Journal:
             self._take_up(line)
         self._file = path.open("a", encoding="utf-8")
         return True
+
+    def _way_on(self, header: Mapping[str, Any]) -> str:
+        """Say how the command that began the journal is repeated."""
+        before, now = (
+            settings.get("--backend", "") for settings in (header["settings"], self.provenance.settings())
+        )
+        # auto may have come to something else since: kernels that were not installed, or had not been tested yet
+        named = before != now and before in BACKEND_NAMES
+        return (
+            f"repeat the earlier command with --backend {before}" if named else "repeat the earlier command"
+        )
 
     def _take_up(self, line: str) -> None:
         """Trust a noted part only when its bytes are the noted ones; otherwise its unit is done again."""

@@ -34,7 +34,7 @@ def run_checks(models: list["SequenceModel"], device: "str | torch.device" = "cp
 
 def check_primitives(device: "str | torch.device") -> list[Check]:
     """Compare every backend that can run on the device with the reference: outputs, final states, all gradients."""
-    from bio_xlstm.kernels.selftest import PROBLEMS
+    from bio_xlstm.kernels.problems import PROBLEMS
 
     return [check for primitive in PROBLEMS for check in check_primitive(primitive, device)]
 
@@ -44,13 +44,14 @@ def check_primitive(primitive: str, device: "str | torch.device") -> list[Check]
     import torch
 
     from bio_xlstm.kernels.choice import find_obstacle
-    from bio_xlstm.kernels.selftest import PROBLEMS, measure
+    from bio_xlstm.kernels.problems import PROBLEMS
+    from bio_xlstm.kernels.selftest import measure
 
     checks = []
     kind = torch.device(device).type
-    problem = PROBLEMS[primitive]()
-    for backend in problem.backends:
-        if backend == problem.law or find_obstacle(backend, kind):
+    exam = PROBLEMS[primitive]()
+    for backend in exam.backends:
+        if backend == exam.law or find_obstacle(backend, kind):
             continue
         name = f"{primitive}: {backend}"
         try:
@@ -58,9 +59,7 @@ def check_primitive(primitive: str, device: "str | torch.device") -> list[Check]
         except Exception as error:  # a compiler may fail in any way
             checks.append(Check(name, False, (str(error).splitlines() or [type(error).__name__])[0]))
             continue
-        for what, value in (("forward", errors.forward), ("gradients", errors.gradients))[
-            : 1 + problem.trained
-        ]:
+        for what, value in (("forward", errors.forward), ("gradients", errors.gradients))[: 1 + exam.trained]:
             checks.append(Check(f"{name} {what}", value < TOLERANCE, f"relative error {value:.1e}"))
     return checks
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.kernels.mixer import MixerWeights, mlstm_mixer
+from bio_xlstm.kernels.mixer import MixerWeights, PackedWeights, can_pack, mlstm_mixer, pack
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
@@ -66,7 +66,9 @@ class MlstmLayer(nn.Module):
         batch, time, _ = x.shape
         tokens = max(_PIECE_TOKENS, _PIECE_NUMBERS // self.up.out_features)
         if x.device.type == "cpu" and not torch.is_grad_enabled() and batch * time > tokens:
-            read = partial(self._read, reverse=reverse)
+            weights = self.weights()
+            packed = pack(weights) if can_pack(weights) else None
+            read = partial(self._read, reverse=reverse, packed=packed)
             if cu_seqlens is not None:
                 check_cu_seqlens(cu_seqlens, batch, time)
             bounds = find_bounds(batch, time, cu_seqlens)
@@ -85,6 +87,7 @@ class MlstmLayer(nn.Module):
         with_state: bool,
         *,
         reverse: bool,
+        packed: PackedWeights | None = None,
     ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
         """Project up, mix, project down: (B, T, D) -> (B, T, D)."""
         y, after = mlstm_mixer(
@@ -95,6 +98,7 @@ class MlstmLayer(nn.Module):
             cu_seqlens=cu_seqlens,
             reverse=reverse,
             with_state=with_state,
+            packed=packed,
             backend=self.backend,
         )  # y (B, T, I)
         return self.down(y), after

@@ -250,6 +250,7 @@ def _leave(
 def mix_numba(
     up: Tensor,
     weights: MixerWeights,
+    packed: PackedWeights | None = None,
     *,
     eps: float,
     state: tuple[MlstmState, Tensor] | None,
@@ -260,7 +261,9 @@ def mix_numba(
     """Run the fused layer; see `bio_xlstm.kernels.mixer.mlstm_mixer` for shapes."""
     batch, time, _ = up.shape
     bounds = find_bounds(batch, time, cu_seqlens)
-    packed = pack(weights)
+    # weights packed earlier lead no gradients to the plain ones
+    if packed is None or torch.is_grad_enabled():
+        packed = pack(weights)
     plan = _plan(bounds, weights, packed.query.shape[1], reverse, eps)
     flat = up.flatten(0, 1)  # (T, 2 I)
     before: tuple[Tensor | None, ...] = (None,) * 4

@@ -100,7 +100,8 @@ def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "Seq
     name = choose_model(request, source, say)
     check_kind(source, summarise(name), request)
     model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
-    return source, name, model.use_backend(choose_backend(request.backend, model.device, model.dtype))
+    choose_backend(request.backend, model.device, model.dtype)  # refuses what cannot run
+    return source, name, model.use_backend(request.backend)
 
 
 def open_source(request: EmbedRequest) -> RecordSource:

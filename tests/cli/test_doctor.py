@@ -1,5 +1,6 @@
 """`bioxlstm doctor` passes on a healthy installation and fails on a broken one."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,54 @@ def test_a_model_that_looks_at_its_neighbours_is_caught() -> None:
     assert all(check.passed for check in selftest.check_batch_invariance(model))
     model.blocks[0] = Leaky(model.blocks[0])
     assert not any(check.passed for check in selftest.check_batch_invariance(model) if "alone" in check.name)
+
+
+def test_backends_of_a_gpu_come_with_their_verdicts_and_where_these_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bio_xlstm.kernels import choice, trust
+    from bio_xlstm.tasks.doctor import backends
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(choice, "find_fault", lambda compiler: "")
+    verdicts = {"slstm": trust.Verdict(False, "float32 errors 1e+00 forward")}
+    fine = trust.Verdict(True, "float32 errors 1e-07 forward")
+    monkeypatch.setattr(trust, "judge", lambda primitive, device: verdicts.get(primitive, fine))
+    facts = dict(backends("cuda:0"))
+    assert facts["mlstm"].startswith(
+        "triton: compiled for this GPU, float32 errors 1e-07 forward; else torch"
+    )
+    reason = "torch: in place of triton, its self-test failed: float32 errors 1e+00 forward; else numba"
+    assert facts["slstm"].startswith(reason)
+    remembered = f"remembered in {tmp_path}/bio_xlstm/gpu-kernels.json; delete it to have them repeated"
+    assert facts["tests of GPU kernels"] == remembered
+    assert "tests of GPU kernels" not in dict(backends("cpu"))
+
+
+def test_speed_of_every_primitive_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bio_xlstm.kernels.problems import PROBLEMS
+    from bio_xlstm.tasks import doctor as task
+
+    monkeypatch.setattr(task, "tokens_per_second", lambda call, tokens: call() is not None and 1234.5)
+    facts = {fact.name.split(",")[0]: fact.value for fact in task.speeds([])}
+    assert facts.pop("decode_step") == "1,234 tokens/s"
+    assert set(facts) == set(PROBLEMS) - {"decode_step"}
+    assert set(facts.values()) == {"1,234 tokens/s forward, 1,234 tokens/s with gradients"}
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_the_kernels_report_is_shown(
+    directory: Path, quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def report(*_: object) -> list[object]:
+        logging.getLogger("bio_xlstm.kernels.numba_start").info("compiling")
+        return []
+
+    monkeypatch.setattr(selftest, "run_checks", report)
+    arguments = ["--device", "cpu", "--no-speed", "-m", str(directory), *(["-q"] if quiet else [])]
+    result = CliRunner().invoke(doctor, arguments, catch_exceptions=False)
+    assert result.stderr == ("" if quiet else "compiling\n")
+    assert not logging.getLogger("bio_xlstm").handlers
 
 
 def test_a_missing_device_is_named() -> None:

@@ -87,7 +87,7 @@ def test_small_choices() -> None:
     )
     place = torch.device("cpu"), torch.float32
     assert choose_backend("auto", *place) == choose_backend(choose_backend("auto", *place), *place)
-    with pytest.raises(ConfigError, match="--backend: no backend 'none-such'; available: auto, "):
+    with pytest.raises(ConfigError, match="--backend must be one of auto, .*, not 'none-such'"):
         choose_backend("none-such", *place)
     if not torch.backends.mps.is_available():
         with pytest.raises(ConfigError, match="--device mps: this machine has no Apple GPU"):
@@ -102,6 +102,42 @@ def test_small_choices() -> None:
     assert choose_workers(None, chemistry=True, device="cuda", records=10**6) >= 0
     assert (duration(3), duration(200), duration(7200)) == ("3 s", "3 min", "2.0 h")
     assert (size(999), size(1500), size(2e9), size(3e13)) == ("999 B", "1.5 KB", "2.0 GB", "30.0 TB")
+
+
+def test_a_backend_that_cannot_run_is_refused_with_the_reason(
+    request_for: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    asked = request_for("protein", "a.fa", ">a\nMKT\n", device="cpu", backend="triton")
+    with pytest.raises(ConfigError, match="^--backend triton cannot run here: triton needs a CUDA GPU$"):
+        embed_file(asked)
+
+
+def test_a_model_that_may_choose_chooses_for_every_primitive(request_for: Make) -> None:
+    from bio_xlstm.tasks.embed.setup import open_job
+
+    job = open_job(request_for("protein", "a.fa", ">a\nMKT\n", device="cpu"), print)
+    assert {block.mixer.backend for block in job.model.blocks} == {"auto"}
+    assert job.provenance.backend in ("numba", "torch")
+    job = open_job(request_for("protein", "a.fa", ">a\nMKT\n", device="cpu", backend="torch"), print)
+    assert {block.mixer.backend for block in job.model.blocks} == {job.provenance.backend} == {"torch"}
+
+
+def test_what_runs_on_a_gpu_is_recorded_primitive_by_primitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from bio_xlstm.kernels import choice, trust
+
+    passed = {"causal_conv": True, "mlstm": True}
+    monkeypatch.setattr(choice, "find_fault", lambda compiler: "")
+    monkeypatch.setattr(trust, "judge", lambda primitive, device: trust.Verdict(passed[primitive], ""))
+    place = torch.device("cuda", 0), torch.float32
+    assert choose_backend("auto", *place) == "triton"
+    passed["mlstm"] = False
+    assert choose_backend("auto", *place) == "triton for causal_conv, torch for mlstm"
+    passed["causal_conv"] = False
+    assert choose_backend("auto", *place) == "torch"
+    assert choose_backend("triton", *place) == "triton"
 
 
 def test_progress_writes_a_line_now_and_then(

@@ -115,6 +115,20 @@ def test_a_changed_option_is_named_and_overwrite_begins_anew(output: Path) -> No
         assert not journal.parts
 
 
+def test_another_backend_is_named_with_the_way_to_continue(output: Path) -> None:
+    with pytest.raises(
+        OutputError,
+        match="--backend was torch and is now numba since .*; use --overwrite to start afresh, "
+        "or repeat the earlier command with --backend torch to continue it",
+    ):
+        Journal(output, provenance(backend="numba")).__enter__()
+    with Journal(output.with_name("mixed"), provenance(backend="triton for causal_conv, torch for mlstm")):
+        pass
+    # what is no choice cannot be asked for
+    with pytest.raises(OutputError, match="or repeat the earlier command to continue it"):
+        Journal(output.with_name("mixed"), provenance()).__enter__()
+
+
 def test_a_changed_input_is_named(output: Path) -> None:
     with pytest.raises(
         OutputError, match=r"the input in.fa changed since .*out.txt.parts was begun; use --overwrite"
