@@ -34,6 +34,15 @@ class ModelState:
     def __len__(self) -> int:
         return len(self.position)
 
+    def __repr__(self) -> str:
+        # thousands of numbers would say less
+        low, high = (int(edge) for edge in self.position.aminmax())
+        read = f"{low}" if low == high else f"{low} to {high}"
+        return (
+            f"ModelState({len(self)} sequences, {read} tokens read, {len(self.blocks)} blocks, "
+            f"{self.bytes:,} bytes, model {self.model_hash[:12] or 'unknown'})"
+        )
+
     @property
     def bytes(self) -> int:
         """Return the size of the tensors in bytes."""

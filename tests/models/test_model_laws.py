@@ -117,6 +117,16 @@ def test_state_size_does_not_depend_on_what_was_read():
 
 
 @torch.inference_mode()
+def test_a_state_is_described_in_a_line():
+    model = tiny()
+    state = model(torch.tensor([[1, 2, 3]])).state
+    assert repr(state) == (
+        f"ModelState(1 sequences, 3 tokens read, {len(state.blocks)} blocks, {state.bytes:,} bytes, "
+        f"model {model.weight_hash()[:12]})"
+    )
+
+
+@torch.inference_mode()
 def test_causal_model_never_looks_ahead():
     model, tokens = tiny(), tokens_of(100)
     changed = tokens.clone()
