@@ -59,8 +59,8 @@ ifdef DATA
 	done
 endif
 
-kernels: $(READY)  ## measure the kernels and write docs/kernels.md
-	$(BIN)/python benchmarks/document.py
+kernels: $(READY)  ## measure the kernels and write docs/kernels.md (ARGS="--only decoding" for a part)
+	$(BIN)/python benchmarks/document.py $(ARGS)
 
 clean:  ## remove everything that can be made again, the environment included
 	rm -rf $(VENV) build dist *.egg-info $(OUT) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from bounds import block_work, bound
+from bounds import block_work, bounds
 from memory import measure_memory
 from peer_blocks import BLOCK_PEERS
 from peers import contenders
+from report import Report, describe_machine
 from setting import DTYPES, Setting, Shape, packed, runner
-from timing import Contender, Report, add_options, describe_machine, make_clock, progress, race, settle
+from timing import Contender, add_options, make_clock, progress, race, settle
 from torch.nn import functional as F
 
 import bio_xlstm as bx
@@ -94,16 +95,12 @@ def measure(part: str, case: Case, setting: Setting, options: argparse.Namespace
     work = block_work(setting.shape, setting.width, setting.backward, blocks, vocabulary)
     racers = [
         Contender(f"ours, {backend}", run, "ours"),
-        bound(work, setting.dtype, setting.device, clock),
+        *bounds(work, setting.dtype, setting.device, clock),
         *peers,
     ]
     name = f"{case.family} {part} {case.batch} x {case.time:,}"
-    cell = {
-        "case": name,
-        "pass": "forward+backward" if setting.backward else "forward",
-        "dtype": str(setting.dtype)[6:],
-    }
-    progress(" ".join(cell.values()))
+    cell = {"group": "", "case": name, "pass": setting.direction, "dtype": str(setting.dtype)[6:]}
+    progress(" ".join(list(cell.values())[1:]))
     timings = race(racers, options.seconds, clock)
     report.add(cell, setting.shape.tokens, timings)
 

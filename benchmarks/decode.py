@@ -4,9 +4,10 @@
 
 `molecule`: positions 10, 30, 50, 70 and 90 in turn, their mean. `long`: any position far behind the first window, where
 memory is in use; one whole window with its fold, the mean step. The lower bound is the projections as
-`torch.nn.functional.linear` at this number of rows in the same dtype, then reading as many bytes as the window (and,
-later, the memory) moves. The plain step is the same model by `causal_conv_step` and `mlstm_step`; `model.forward` is
-the library's call with one token and a state.
+`torch.nn.functional.linear` at this number of rows in the same dtype (for bfloat16 on a CPU, which may lack arithmetic
+for it, in float32 too), then reading as many bytes as the window (and, later, the memory) moves. The plain step is the
+same model by `causal_conv_step` and `mlstm_step`; `model.forward` is the library's call with one token and a state.
+Peers keep their state as their packages do; a step costs them the same at every position.
 """
 
 import argparse
@@ -14,19 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from setting import DTYPES
-from timing import (
-    MAX_ROUNDS,
-    MIN_ROUNDS,
-    Clock,
-    Report,
-    Timing,
-    add_options,
-    describe_machine,
-    make_clock,
-    progress,
-    settle,
-)
+from bounds import FLOAT32_NAME, NAME
+from peer_steps import step_peers
+from peers import contenders
+from report import Report, describe_machine
+from setting import DTYPES, Setting, Shape
+from timing import Clock, Contender, Timing, add_options, count_of, make_clock, progress, race, settle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,10 +33,8 @@ from bio_xlstm.layers.mlstm import LayerState
 from bio_xlstm.models.model import SequenceModel
 
 CHEM: dict[str, Any] = {"dim": 512, "blocks": 9, "heads": 8, "expansion": 2.0, "qkv_block": 4}
-SMALL: dict[str, Any] = {"dim": 32, "blocks": 2, "heads": 2}
+SMALL: dict[str, Any] = {"dim": 64, "blocks": 2, "heads": 2}
 POSITIONS = (10, 30, 50, 70, 90)
-# a step of one sequence is short: so many are one sample
-REPEATS = 4
 
 
 @torch.no_grad()
@@ -52,14 +44,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser, 15.0)
-    parser.add_argument("--sequences", type=int, nargs="+")
+    parser.add_argument("--sequences", type=count_of, nargs="+")
     parser.add_argument("--only", choices=("molecule", "long"))
     parser.add_argument("--dtype", choices=DTYPES)
     options = parser.parse_args()
     settle(options)
     counts = options.sequences or ((1, 3) if options.tiny else (1, 8) if options.quick else (1, 8, 64, 256))
     clock = make_clock(options.device, options.clock)
-    report = Report("One decoding step", describe_machine(options.device, options.clock))
+    machine = describe_machine(options.device, options.clock)
+    report = Report("One decoding step", machine, options.json)
     report.open()
     for dtype in [options.dtype] if options.dtype else DTYPES:
         model = bx.build("chem", **(SMALL if options.tiny else CHEM)).eval().to(options.device, DTYPES[dtype])
@@ -67,34 +60,32 @@ def main() -> None:
             for phase in [options.only] if options.only else ("molecule", "long"):
                 progress(f"{count} sequences, {dtype}, {phase}")
                 timings = measure(model, count, phase, options.seconds, clock)
-                report.add({"case": f"{count} sequences", "pass": phase, "dtype": dtype}, count, timings)
-    report.write(options.json)
+                case = f"{count} sequence{'s' if count > 1 else ''}"
+                report.add({"group": "", "case": case, "pass": phase, "dtype": dtype}, count, timings)
 
 
 def measure(model: SequenceModel, count: int, phase: str, seconds: float, clock: Clock) -> list[Timing]:
     """Time all contenders in alternating rounds."""
-    tokens = torch.randint(0, 50, (count,), device=model.device)
+    tokens = torch.randint(0, 8, (count,), device=model.device)
     start = model(tokens[:, None].expand(-1, 4)).state
     assert start is not None
     decoder = Decoder(model, count)
     if phase == "long":
-        decoder.load(torch.arange(count, device=model.device), start)
-    contenders: dict[str, tuple[str, Callable[[], object], int]] = {
-        "Decoder": ("ours", *decoding(decoder, tokens, phase)),
-        "lower bound": ("bound", *bound(model, count, phase)),
-        "plain step": ("peer", lambda: plain_step(model, tokens, list(start.blocks)), 1),
-        "model.forward": ("backend", lambda: model(tokens[:, None], state=start).logits, 1),
-    }
-    first = {name: clock(run, 1) for name, (_, run, _) in contenders.items()}
-    first = {name: clock(run, 1) for name, (_, run, _) in contenders.items()}
-    repeats = REPEATS if sum(first.values()) < seconds / 20 else 1
-    rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, int(seconds / max(sum(first.values()) * repeats, 1e-9))))
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds):
-        for name in reversed(contenders) if number % 2 else contenders:
-            _, run, steps = contenders[name]
-            samples[name].append(clock(run, repeats) / steps)
-    return [Timing(name, role, tuple(samples[name])) for name, (role, _, _) in contenders.items()]
+        decoder.load(None, start)
+    run, steps = decoding(decoder, tokens, phase)
+    size = f"{model.parameter_count / 1e6:.1f} M parameters"
+    racers = [
+        Contender("Decoder", run, "ours", size, steps=steps),
+        bound(model, count, phase, model.dtype),
+        Contender("plain step", lambda: plain_step(model, tokens, list(start.blocks)), "backend"),
+        Contender("model.forward", lambda: model(tokens[:, None], state=start).logits, "backend"),
+    ]
+    if model.device.type == "cpu" and model.dtype.itemsize < 4:
+        racers.insert(2, bound(model, count, phase, torch.float32))
+    config = model.config
+    shape = Shape(count, 1, config.heads, config.inner // config.heads)
+    setting = Setting(shape, config.dim, model.dtype, model.device.type, backward=False)
+    return race([*racers, *contenders(step_peers(config.blocks, config.vocabulary), setting)], seconds, clock)
 
 
 def decoding(decoder: Decoder, tokens: Tensor, phase: str) -> tuple[Callable[[], object], int]:
@@ -122,9 +113,9 @@ def decoding(decoder: Decoder, tokens: Tensor, phase: str) -> tuple[Callable[[],
     return step_there, len(positions)
 
 
-def bound(model: SequenceModel, count: int, phase: str) -> tuple[Callable[[], object], int]:
-    """Return the projections of a step and one reading of its state, as often as there are positions."""
-    config, device, dtype = model.config, model.device, model.embedding.weight.dtype
+def bound(model: SequenceModel, count: int, phase: str, dtype: torch.dtype) -> Contender:
+    """Return the projections of a step in a dtype and one reading of its state, as often as there are positions."""
+    config, device = model.config, model.device
     width = config.inner // config.heads
     later = window_lengths(width, width).later
     numbers = {
@@ -132,25 +123,30 @@ def bound(model: SequenceModel, count: int, phase: str) -> tuple[Callable[[], ob
         "long": [round(window_costs(width, width, later))],
     }[phase]
     # memory is float32 always, and the window in the dtype of the model
-    kind = dtype if phase == "molecule" else torch.float32
+    kind = model.dtype if phase == "molecule" else torch.float32
     heads = count * config.heads * config.blocks
     state = torch.zeros(
         heads * max(numbers), dtype=torch.int32 if kind.itemsize == 4 else torch.int16, device=device
     )
     target = torch.zeros(count, config.dim, device=device, dtype=dtype)
     inner = torch.zeros(count, config.inner, device=device, dtype=dtype)
-    layers = [block.mixer for block in model.blocks]
+    layers = [
+        [part.weight.to(dtype) for part in (block.mixer.up, block.mixer.down)] for block in model.blocks
+    ]
+    head = model.head.weight.to(dtype)
 
     def run() -> None:
         for amount in numbers:
-            for layer in layers:
-                F.linear(target, layer.up.weight)
-                F.linear(inner, layer.down.weight)
-            F.linear(target, model.head.weight)
+            for up, down in layers:
+                F.linear(target, up)
+                F.linear(inner, down)
+            F.linear(target, head)
             # the quickest way in which torch reads without writing
             state[: heads * amount].view(torch.float32).max()
 
-    return run, len(numbers)
+    own = dtype == model.dtype
+    name, role = (NAME, "bound") if own else (FLOAT32_NAME, "float32 bound")
+    return Contender(name, run, role, "projections and reading the state", steps=len(numbers))
 
 
 def plain_step(

@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from bounds import bound, conv_bound, mlstm_work, slstm_work
+from bounds import bounds, conv_bound, mlstm_work, slstm_work
 from peers import PEERS, contenders
+from report import Report, describe_machine
 from setting import DTYPES, Setting, Shape, packed, runner
-from timing import Clock, Contender, Report, add_options, describe_machine, make_clock, progress, race, settle
+from timing import Clock, Contender, add_options, make_clock, progress, race, settle
 from torch import Tensor
 
 from bio_xlstm.kernels.choice import automatic, find_obstacle
@@ -79,7 +80,7 @@ class Primitive(NamedTuple):
 
     call: Callable[[Setting], Call]
     backends: Mapping[str, Callable[..., Any]]
-    bound: Callable[[Setting, Clock], Contender]
+    bounds: Callable[[Setting, Clock], list[Contender]]
     cpu: tuple[Shape, ...]
     gpu: tuple[Shape, ...]
 
@@ -95,7 +96,7 @@ PRIMITIVES = {
     "mlstm": Primitive(
         call_mlstm,
         MLSTM_BACKENDS,
-        lambda s, clock: bound(mlstm_work(s.shape, s.backward), s.dtype, s.device, clock),
+        lambda s, clock: bounds(mlstm_work(s.shape, s.backward), s.dtype, s.device, clock),
         CHEM + DNA,
         (
             *(shape for size in LARGE for shape in _lengths(*size, 1024, 4096, 16_384, 65_536)),
@@ -106,14 +107,14 @@ PRIMITIVES = {
     "causal_conv": Primitive(
         call_conv,
         CONV_BACKENDS,
-        lambda s, clock: conv_bound(s.shape, s.dtype, s.device, s.backward, clock),
+        lambda s, clock: [conv_bound(s.shape, s.dtype, s.device, s.backward, clock)],
         CHEM + DNA,
         (*_lengths(64, 64, 1024), *_lengths(4, 64, 65_536)),
     ),
     "slstm": Primitive(
         call_slstm,
         SLSTM_BACKENDS,
-        lambda s, clock: bound(slstm_work(s.shape, s.backward), s.dtype, s.device, clock),
+        lambda s, clock: bounds(slstm_work(s.shape, s.backward), s.dtype, s.device, clock),
         (Shape(8, 512, 4, 64), Shape(1, 2048, 4, 64), Shape(8, 512, 4, 32)),
         (Shape(64, 1024, 4, 64), Shape(64, 1024, 4, 128), Shape(1, 16_384, 4, 64)),
     ),
@@ -138,12 +139,12 @@ def measure(name: str, setting: Setting, seconds: float, clock: Clock, report: R
     """Time one cell of the table."""
     shape = setting.shape
     case = f"{name} {shape.batch} x {shape.time:,}, {shape.heads} x {shape.dim}"
-    cell = {"case": case, "pass": setting.direction, "dtype": str(setting.dtype)[6:]}
-    progress(" ".join(cell.values()))
+    cell = {"group": name, "case": case, "pass": setting.direction, "dtype": str(setting.dtype)[6:]}
+    progress(" ".join(list(cell.values())[1:]))
     primitive = PRIMITIVES[name]
-    racers = [*ours(primitive, setting), primitive.bound(setting, clock), *contenders(PEERS[name], setting)]
+    racers = [*ours(primitive, setting), *primitive.bounds(setting, clock), *contenders(PEERS[name], setting)]
     timings = race(racers, seconds, clock)
-    report.add(cell, shape.tokens, timings)
+    report.add({**cell, "time": shape.time}, shape.tokens, timings)
 
 
 def settings(options: argparse.Namespace) -> list[tuple[str, Setting]]:

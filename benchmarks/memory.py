@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from plain import plain_loss
+from report import keep
 from setting import Shape, packed
 from timing import progress
 from torch import Tensor
@@ -112,21 +113,31 @@ def measure_memory(
         "\n| model | tokens | step, peak MB | plain form, held MB | share |\n|---|---|---|---|---|",
         flush=True,
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
+    keep(file, {"title": "Memory", "machine": machine, "rows": rows})
     for family, settings, batch, time in cases:
         task = {"family": family, "settings": settings, "batch": batch, "time": time}
-        task |= {"device": device, "threads": threads}
-        row: dict[str, Any] = {"family": family, "batch": batch, "time": time}
-        for question in ("step", "held"):
-            progress(f"memory of {family} {batch} x {time:,}: {question}")
-            command = [sys.executable, __file__, json.dumps({**task, "question": question})]
-            row |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        rows.append(row)
-        share = row["peak"] / row["held"]
-        numbers = f"{row['peak'] / 1e6:,.0f} | {row['held'] / 1e6:,.0f} | {share:.2f}"
+        rows.append(_measure({**task, "device": device, "threads": threads}))
+        row = rows[-1]
+        numbers = f"- | - | {row['note']}"
+        if not row["note"]:
+            numbers = f"{row['peak'] / 1e6:,.0f} | {row['held'] / 1e6:,.0f} | {row['peak'] / row['held']:.2f}"
         print(f"| {family} {settings['blocks']} blocks | {batch} x {time:,} | {numbers} |", flush=True)
-    if file is not None:
-        file.write_text(json.dumps({"title": "Memory", "machine": machine, "rows": rows}, indent=2) + "\n")
+        keep(file, {"title": "Memory", "machine": machine, "rows": rows})
+
+
+def _measure(task: dict[str, Any]) -> dict[str, Any]:
+    """Ask both questions, each in a process of its own; the note says how one failed."""
+    row: dict[str, Any] = {key: task[key] for key in ("family", "batch", "time")}
+    row |= {"blocks": task["settings"]["blocks"], "note": ""}
+    for question in ("step", "held"):
+        progress(f"memory of {row['family']} {row['batch']} x {row['time']:,}: {question}")
+        command = [sys.executable, __file__, json.dumps({**task, "question": question})]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            return {**row, "note": f"failed: exit code {done.returncode}"}
+        row |= json.loads(done.stdout)
+    return row
 
 
 if __name__ == "__main__":

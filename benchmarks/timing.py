@@ -1,27 +1,23 @@
-"""Time contenders against each other in alternating rounds, and print and keep what came out.
+"""Time contenders against each other in alternating rounds.
 
 Every contender runs once per round, in an order that turns round every time, so that all see the same machine; ratios
 are taken inside a round. A peer that is slow against the budget keeps the time of a single run.
 """
 
 import argparse
-import json
-import platform
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 Clock = Callable[[Callable[[], object], int], float]
 MIN_ROUNDS, MAX_ROUNDS = 3, 50
 SAMPLE_SECONDS = 2e-3  # shorter calls are repeated within a sample
-VERSIONS = ("numba", "triton", "mlstm_kernels", "xlstm", "transformers", "flash-linear-attention")
 
 
 class Contender(NamedTuple):
@@ -29,9 +25,11 @@ class Contender(NamedTuple):
 
     name: str
     run: Callable[[], object] | None = None  # None where it cannot run here
-    role: str = "peer"  # "ours" (what users get), "backend" (ours, not chosen), "bound" or "peer"
+    # "ours" (what users get), "backend" (ours, not chosen), "bound", "float32 bound" or "peer"
+    role: str = "peer"
     note: str = ""  # why it cannot run, or what is peculiar about it
     seconds: float | None = None  # a computed time in place of a measured one
+    steps: int = 1  # done by one run; times are those of one step
 
 
 class Spread(NamedTuple):
@@ -125,6 +123,7 @@ def race(contenders: Sequence[Contender], seconds: float, clock: Clock) -> list[
             assert run is not None
             samples[index].append(clock(run, calls[index]))
     for index, contender in enumerate(contenders):
+        samples[index] = [taken / contender.steps for taken in samples[index]]
         if contender.seconds is not None:
             samples[index] = [contender.seconds]
     return [Timing(c.name, c.role, tuple(samples[n]), notes[n]) for n, c in enumerate(contenders)]
@@ -161,144 +160,59 @@ def fastest(runs: Sequence[Callable[[], object]], clock: Clock) -> Callable[[], 
     return min(taken, key=lambda pair: pair[0])[1] if taken else runs[0]
 
 
-def describe_machine(device: str, clock: str = "wall") -> dict[str, Any]:
-    """Say what the numbers were measured on, and by which clock."""
-    found: dict[str, Any] = {
-        "cpu": _cpu_name(),
-        "threads": torch.get_num_threads(),
-        "clock": clock,
-        "torch": torch.__version__,
-    }
-    if device == "cuda":
-        found["gpu"] = torch.cuda.get_device_name()
-    for package in VERSIONS:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
-
-
-def _cpu_name() -> str:
-    """Return the name that the processor gives itself."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
 def progress(text: str) -> None:
     """Say on stderr what is being measured."""
     print(text, file=sys.stderr, flush=True)
 
 
-def _milliseconds(value: float) -> str:
-    """Format seconds as milliseconds with three digits."""
-    return f"{value * 1e3:,.0f}" if value >= 0.1 else f"{value * 1e3:.3g}"
-
-
-def _share(value: Spread | None) -> str:
-    """Format a ratio with its spread."""
-    if value is None:
-        return "-"
-    return f"{value.median:.2f}" + (f" ({value.low:.2f}-{value.high:.2f})" if value.low != value.high else "")
-
-
-@dataclass
-class Report:
-    """Print one table row by row and keep every number."""
-
-    title: str
-    machine: dict[str, Any]
-    file: Path | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def open(self) -> None:
-        """Print what was measured where, and the head of the table."""
-        print(f"{self.title}: " + ", ".join(f"{key} {value}" for key, value in self.machine.items() if value))
-        print(
-            "\n`of bound`: time of the lower bound over own time; `against ours`: own time over ours; p10-p90\n"
-        )
-        print(
-            "| case | pass | dtype | contender | ms | p10-p90 | tokens/s | of bound | against ours | note |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
-
-    def add(self, cell: Mapping[str, Any], tokens: int, timings: Sequence[Timing]) -> None:
-        """Print and keep one cell: all contenders for one case, pass and dtype."""
-        bound = next((timing for timing in timings if timing.role == "bound"), None)
-        ours = next((timing for timing in timings if timing.role == "ours"), None)
-        head = [str(cell[key]) for key in ("case", "pass", "dtype")]
-        for timing in timings:
-            of_bound = ratio(bound, timing)
-            # own time over ours, from the same rounds
-            against = ratio(timing, ours) if ours is not None else None
-            row = {
-                **cell,
-                "tokens": tokens,
-                "contender": timing.name,
-                "role": timing.role,
-                "note": timing.note,
-            }
-            parts = [*head, timing.name, "-", "-", "-", "-", "-", timing.note]
-            if timing.samples:
-                own = spread(timing.samples)
-                row |= {
-                    "median_s": own.median,
-                    "p10_s": own.low,
-                    "p90_s": own.high,
-                    "runs": len(timing.samples),
-                }
-                row |= {
-                    "of_bound": of_bound and of_bound._asdict(),
-                    "against_ours": against and against._asdict(),
-                }
-                parts[4:9] = (
-                    _milliseconds(own.median),
-                    f"{_milliseconds(own.low)}-{_milliseconds(own.high)}",
-                    f"{tokens / own.median:,.0f}",
-                    _share(of_bound),
-                    _share(against),
-                )
-            self.rows.append(row)
-            print("| " + " | ".join(parts) + " |", flush=True)
-        # a run that is cut short keeps its cells
-        self.write(self.file)
-
-    def write(self, path: Path | None) -> None:
-        """Write everything so far as JSON where a file is given."""
-        if path is not None:
-            kept = {"title": self.title, "machine": self.machine, "rows": self.rows}
-            path.write_text(json.dumps(kept, indent=2) + "\n")
-
-
 def add_options(parser: argparse.ArgumentParser, seconds: float) -> None:
     """Add the options that all comparisons share."""
+    add_conditions(parser, f"{seconds:g}; quick 0.5, tiny 0")
+    parser.add_argument("--json", type=Path, help="keep the numbers in this file")
+    parser.set_defaults(full_seconds=seconds)
+
+
+def add_conditions(parser: argparse.ArgumentParser, usual: str) -> None:
+    """Add the options that say how thoroughly and on what is measured; `usual` tells how long a cell takes."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller cases, under a minute")
     parser.add_argument(
         "--tiny", action="store_true", help="check that everything runs; the numbers mean nothing"
     )
-    parser.add_argument(
-        "--seconds", type=float, help=f"measuring time of one cell [{seconds:g}; quick 0.5, tiny 0]"
-    )
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seconds", type=seconds_of, help=f"measuring time of one cell [{usual}]")
+    parser.add_argument("--threads", type=count_of, default=torch.get_num_threads())
     parser.add_argument(
         "--clock",
         choices=("auto", "wall", "process"),
         default="auto",
         help="process: processor time, steady on a busy machine; auto: process for one CPU thread, else wall",
     )
-    parser.add_argument("--json", type=Path, help="keep the numbers in this file")
-    parser.set_defaults(full_seconds=seconds)
+
+
+def seconds_of(text: str) -> float:
+    """Read a time; ValueError tells argparse that it is none."""
+    if not 0 <= float(text) < float("inf"):
+        raise ValueError(text)
+    return float(text)
+
+
+def count_of(text: str) -> int:
+    """Read a number of threads or sequences; ValueError tells argparse that it is none."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def settle(options: argparse.Namespace) -> None:
     """Fill in what was left open, and set the threads."""
     if options.device == "auto":
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: torch finds no CUDA GPU here")
     if options.seconds is None:
         options.seconds = 0.0 if options.tiny else 0.5 if options.quick else options.full_seconds
     if options.clock == "auto":
         options.clock = "process" if options.device == "cpu" and options.threads == 1 else "wall"
     torch.set_num_threads(options.threads)
+    # as the command line does, for all contenders alike; torch looks at it before it first allocates much
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -1,12 +1,13 @@
 """Reading and writing sequences token by token: many at once, each on its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from bio_xlstm.errors import ConfigError, ModelError
-from bio_xlstm.kernels.choice import automatic, choose_backend
+from bio_xlstm.kernels.arithmetic import computing_dtype
+from bio_xlstm.kernels.choice import resolve
 from bio_xlstm.kernels.decode import DecodeCache, Windows, allocate, prepare
 from bio_xlstm.kernels.decode.dispatch import BACKENDS
 from bio_xlstm.kernels.decode.torch_stack import TorchStack
@@ -18,6 +19,7 @@ from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.state import ModelState
 
 Stack = Callable[[Tensor, Tensor], Tensor]
+Ids = Tensor | Sequence[int]
 
 
 class Decoder:
@@ -32,19 +34,19 @@ class Decoder:
 
     Args:
         model: a causal model of mLSTM blocks.
-        slots: how many sequences can be held at once.
+        slots: how many sequences can be held at once, a positive whole number.
         backend: "auto", "torch", "numba" or "triton".
-        windows: how many tokens wait before they are folded into the matrix memory, by cost when None; no result
-            depends on it.
+        windows: how many tokens wait before they are folded into the matrix memory, by cost when None; positive
+            whole numbers, no result depends on them.
 
     Raises:
         ConfigError: the model cannot be read token by token.
-        ValueError: slots or the backend do not fit.
+        ValueError: the model is none, or slots, windows or the backend do not fit.
 
     Example:
         >>> import bio_xlstm as bx, torch
         >>> decoder = Decoder(bx.build("chem", dim=32, blocks=2, heads=2), slots=4)
-        >>> decoder.step(torch.tensor([1, 1]), torch.tensor([0, 3])).shape[0]
+        >>> decoder.step([1, 1], slots=[0, 3]).shape[0]
         2
     """
 
@@ -54,15 +56,17 @@ class Decoder:
     def __init__(
         self, model: SequenceModel, slots: int, backend: str = "auto", windows: Windows | None = None
     ) -> None:
+        if not isinstance(model, SequenceModel):
+            raise ValueError(
+                f"model must be a model, as bio_xlstm.load returns it, not {type(model).__name__}"
+            )
         if not model.causal:
             raise ConfigError(
                 f"{model.name} reads {model.config.direction}: only causal models can be read token by token"
             )
-        if slots < 1:
-            raise ValueError(f"slots must be a positive whole number, not {slots}")
         config, self.device = model.config, model.device
         self.model_dtype, self.model_hash = model.embedding.weight.dtype, model.weight_hash()
-        self.vocabulary, self.slots = config.vocabulary, slots
+        self.vocabulary = config.vocabulary
         dtype = computing_dtype(self.model_dtype, self.device)
         weights = _stack_weights(model, dtype)
         state_dtype = torch.promote_types(dtype, torch.float32)
@@ -81,92 +85,118 @@ class Decoder:
             )
             for _ in weights.layers
         ]
+        slots = self.slots = len(self.caches[0].conv)
         self.position = torch.zeros(slots, dtype=torch.int64, device=self.device)
         self._all = torch.arange(slots, device=self.device)
         self._stack = _choose_stack(weights, self.caches, backend, slots, self.device)
 
     @torch.no_grad()
-    def step(self, tokens: Tensor, slots: Tensor | None = None) -> Tensor:
-        """Read tokens (n,) int64 into slots (n,), all of them when None; return logits (n, vocabulary) float32.
+    def step(self, tokens: Ids, slots: Ids | None = None) -> Tensor:
+        """Read tokens (n,) into slots (n,), all of them when None; return logits (n, vocabulary) float32.
 
-        ValueError refuses tokens or slots that do not exist and a slot named twice.
+        Tokens and slots are whole numbers in a tensor, on any device, or in a list. ValueError refuses tokens or slots
+        that do not exist and a slot named twice.
         """
-        slots = self._check_slots(slots)
-        self._check_tokens(tokens, len(slots))
-        logits = self._stack(tokens.long(), slots)
-        self.position[slots] += 1
+        places = self._check_slots(slots)
+        read = self._check_tokens(tokens, len(places))
+        # autocast would round what is computed in the dtype of the weights
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self._stack(read, places)
+        self.position[places] += 1
         return logits
 
     @torch.no_grad()
-    def load(self, slots: Tensor, state: ModelState) -> None:
-        """Continue the sequences of a state in slots (n,); ModelError refuses the state of another model."""
-        slots = self._check_slots(slots)
+    def load(self, slots: Ids | None, state: ModelState) -> None:
+        """Continue the sequences of a state in slots (n,), in all of them when None.
+
+        ModelError refuses the state of another model or of another number of sequences, before anything is changed.
+        """
+        places = self._check_slots(slots)
+        self._check_state(state, len(places))
+        for cache, block in zip(self.caches, state.blocks, strict=True):
+            cache.load(places, block.mlstm, block.conv)
+        self.position[places] = state.position.to(self.position)
+
+    def _check_state(self, state: ModelState, count: int) -> None:
+        """Refuse what this decoder cannot continue from."""
+        if not isinstance(state, ModelState):
+            raise ValueError(f"state must be a ModelState, not {type(state).__name__}")
         if state.model_hash and state.model_hash != self.model_hash:
             raise ModelError(
                 f"the state was made by another model (hash {state.model_hash[:12]}); "
                 f"this decoder reads with hash {self.model_hash[:12]}"
             )
-        if len(state) != len(slots):
+        if len(state) != count:
+            raise ModelError(f"the state holds {len(state)} sequences, but {count} slots are to be filled")
+        # a state made in training carries no hash
+        if len(state.blocks) != len(self.caches):
             raise ModelError(
-                f"the state holds {len(state)} sequences, but {len(slots)} slots are to be filled"
+                f"the state was made by another model: it has {len(state.blocks)} blocks, "
+                f"this decoder's model {len(self.caches)}"
             )
-        for cache, block in zip(self.caches, state.blocks, strict=True):
-            cache.load(slots, block.mlstm, block.conv)
-        self.position[slots] = state.position.to(self.device)
+        for number, (cache, block) in enumerate(zip(self.caches, state.blocks, strict=True), start=1):
+            misfit = cache.find_misfit(count, block.mlstm, block.conv)
+            if misfit:
+                raise ModelError(f"the state was made by another model: in block {number} {misfit}")
 
     @torch.no_grad()
-    def state(self, slots: Tensor | None = None) -> ModelState:
+    def state(self, slots: Ids | None = None) -> ModelState:
         """Return what is remembered of slots (n,), as `SequenceModel.forward` takes and gives it."""
-        slots = self._check_slots(slots)
+        places = self._check_slots(slots)
         blocks = []
-        for cache in self.caches:
-            memory, conv = cache.read(slots)
-            blocks.append(LayerState(memory, conv.to(self.model_dtype)))
-        return ModelState(tuple(blocks), self.position[slots], self.model_hash)
+        with torch.autocast(self.device.type, enabled=False):
+            for cache in self.caches:
+                memory, conv = cache.read(places)
+                blocks.append(LayerState(memory, conv.to(self.model_dtype)))
+        return ModelState(tuple(blocks), self.position[places], self.model_hash)
 
     @torch.no_grad()
-    def clear(self, slots: Tensor | None = None) -> None:
+    def clear(self, slots: Ids | None = None) -> None:
         """Start new sequences in slots (n,), in all of them when None."""
-        slots = self._check_slots(slots)
+        places = self._check_slots(slots)
         for cache in self.caches:
-            cache.clear(slots)
-        self.position[slots] = 0
+            cache.clear(places)
+        self.position[places] = 0
 
-    def _check_slots(self, slots: Tensor | None) -> Tensor:
+    def _check_slots(self, slots: Ids | None) -> Tensor:
         """Return the slots that are meant, on the device of the model."""
         if slots is None:
             return self._all
-        if slots.ndim != 1 or not len(slots) or slots.dtype not in (torch.int64, torch.int32):
-            raise ValueError(f"slots must be (n,) int64 with n > 0, not {tuple(slots.shape)} {slots.dtype}")
+        found = _as_ids("slots", "n", slots)
         # on a GPU the look at the values would make every call wait for the one before
-        if slots.device.type == "cpu":
-            named = slots.tolist()
+        if found.device.type == "cpu":
+            named = found.tolist()
             if min(named) < 0 or max(named) >= self.slots:
                 raise ValueError(f"slots must be from 0 to {self.slots - 1}, not {named}")
             if len(set(named)) < len(named):
                 raise ValueError(f"a slot is named twice: {named}")
-        return slots.to(self.device, torch.int64)
+        return found.to(self.device)
 
-    def _check_tokens(self, tokens: Tensor, count: int) -> None:
-        """Refuse what is not one token id of the vocabulary per slot."""
-        if tokens.shape != (count,) or tokens.dtype not in (torch.int64, torch.int32):
-            raise ValueError(
-                f"tokens must be ({count},) int64, one per slot, not {tuple(tokens.shape)} {tokens.dtype}"
-            )
-        if tokens.device.type == "cpu":
-            low, high = int(tokens.min()), int(tokens.max())
+    def _check_tokens(self, tokens: Ids, count: int) -> Tensor:
+        """Return the tokens, one for each slot, on the device of the model."""
+        found = _as_ids("tokens", str(count), tokens)
+        if len(found) != count:
+            raise ValueError(f"tokens must be ({count},) whole numbers, one per slot, not ({len(found)},)")
+        if found.device.type == "cpu":
+            low, high = int(found.min()), int(found.max())
             if low < 0 or high >= self.vocabulary:
                 wrong = low if low < 0 else high
                 raise ValueError(f"token id {wrong} is not in the vocabulary of {self.vocabulary}")
+        return found.to(self.device)
 
 
-def computing_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """Return the dtype in which a model is decoded: its own where the processor computes in it, else float32."""
-    if device.type != "cpu" or dtype.itemsize > 2:
-        return dtype
-    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    names = {torch.bfloat16: ("avx512_bf16", "amx_bf16"), torch.float16: ("avx512_fp16", "amx_fp16")}
-    return dtype if any(able.get(name, False) for name in names.get(dtype, ())) else torch.float32
+def _as_ids(name: str, length: str, given: Ids) -> Tensor:
+    """Return whole numbers as (n,) int64; ValueError refuses what is none, or no list of them."""
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be ({length},) whole numbers, not {given!r}: {error}") from None
+    whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+    if found.ndim != 1 or not len(found) or not whole:
+        raise ValueError(
+            f"{name} must be ({length},) whole numbers, at least one, not {tuple(found.shape)} {found.dtype}"
+        )
+    return found.to(torch.int64)
 
 
 def _stack_weights(model: SequenceModel, dtype: torch.dtype) -> StackWeights:
@@ -203,8 +233,7 @@ def _choose_stack(
 ) -> Stack:
     """Return what reads a token: compiled as a whole on the CPU, as a CUDA graph on a GPU, otherwise in torch."""
     dtype = weights.head.dtype
-    choose_backend("decode_step", backend, BACKENDS, device, caches[0].c.dtype)  # refuses what cannot run
-    name = automatic(BACKENDS, device.type, caches[0].c.dtype).backend if backend == "auto" else backend
+    name = resolve("decode_step", backend, BACKENDS, device, caches[0].c.dtype).backend
     packed = all(layer.mixer.packed is not None for layer in weights.layers)
     if name == "numba" and packed and device.type == "cpu" and dtype == torch.float32:
         from bio_xlstm.kernels.decode.numba_stack import NumbaStack

@@ -49,6 +49,9 @@ def test_every_cell_holds_ours_and_its_bound(root: Path, tmp_path: Path, script:
     assert len(cells) == count
     for name, cell in cells.items():
         assert len(cell["ours"]) == len(cell["bound"]) == 1, name
+        # products in float32 are the bound of bfloat16 as well, where there are products
+        strict = name[2] == "bfloat16" and not name[0].startswith("causal_conv")
+        assert len(cell.get("float32 bound", [])) == strict, name
         for row in [*cell["ours"], *cell["bound"], *cell.get("backend", [])]:
             assert 0 < row["p10_s"] <= row["median_s"] <= row["p90_s"], row
             assert row["of_bound"]["median"] > 0 and row["against_ours"]["median"] > 0
@@ -56,6 +59,23 @@ def test_every_cell_holds_ours_and_its_bound(root: Path, tmp_path: Path, script:
         for row in cell.get("peer", []):
             assert "median_s" in row or row["note"], row
             assert not row["contender"].startswith("torch") or "median_s" in row, row
+
+
+def test_decoding_is_compared_with_bounds_and_peers(root: Path, tmp_path: Path) -> None:
+    rows = run_script(root, tmp_path, "decode.py")["rows"]
+    assert len({(row["case"], row["pass"], row["dtype"]) for row in rows}) == 2 * 2 * 2
+    roles = {row["contender"]: row["role"] for row in rows}
+    assert roles.pop("xlstm block stack, step") == roles.pop("transformers xLSTM, cached step") == "peer"
+    assert roles == {
+        "Decoder": "ours",
+        "lower bound": "bound",
+        "float32 products": "float32 bound",
+        "plain step": "backend",
+        "model.forward": "backend",
+    }
+    for row in rows:
+        assert row["median_s"] > 0 if row["role"] != "peer" else "median_s" in row or row["note"], row
+        assert bool(row.get("of_float32_bound")) == (row["dtype"] == "bfloat16" and "median_s" in row)
 
 
 def test_memory_is_compared_with_the_plain_form(root: Path, tmp_path: Path) -> None:
@@ -102,6 +122,69 @@ def test_products_of_the_bound_are_counted(benchmark_modules: None) -> None:
     assert sum(p.flops for p in halves.products) == 7 * inside // 2 + update + 5 * update // 2
     projections = block_work(shape, 12, True)[0].projections
     assert sum(p.flops for p in projections) == 3 * 2 * 64 * (12 * 48 + 24 * 12)
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "message"),
+    (
+        ("kernels.py", ("--seconds", "-1"), "argument --seconds: invalid"),
+        ("blocks.py", ("--threads", "0"), "argument --threads: invalid"),
+        ("decode.py", ("--json", "{file}/below/a/file.json"), "cannot write"),
+    ),
+)
+def test_bad_options_are_refused_in_a_line(
+    root: Path, tmp_path: Path, script: str, options: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    command = [sys.executable, str(root / "benchmarks" / script), "--tiny", "--device", "cpu"]
+    command += [option.format(file=file) for option in options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_times_are_those_of_one_step(benchmark_modules: None) -> None:
+    from timing import Contender, race
+
+    # a clock that believes what a run says it took
+    contenders = [Contender("one", lambda: 3.0, "ours"), Contender("ten", lambda: 40.0, "backend", steps=10)]
+    one, ten = race(contenders, 1.0, lambda run, calls: run())  # type: ignore[arg-type, return-value]
+    assert set(one.samples) == {3.0} and set(ten.samples) == {4.0}
+
+
+def test_numbers_are_kept_as_they_come(benchmark_modules: None, tmp_path: Path) -> None:
+    from report import Report
+    from timing import Timing
+
+    file = tmp_path / "made" / "for" / "it.json"
+    report = Report("Title", {"cpu": "some"}, file)
+    report.open()
+    assert json.loads(file.read_text())["rows"] == []
+    cell = {"group": "", "case": "a", "pass": "forward", "dtype": "bfloat16"}
+    timings = [
+        Timing("ours", "ours", (2.0,)),
+        Timing("bound", "bound", (8.0,)),
+        Timing("strict", "float32 bound", (1.0,)),
+    ]
+    report.add(cell, 5, timings)
+    ours = json.loads(file.read_text())["rows"][0]
+    assert ours["of_bound"]["median"] == 4 and ours["of_float32_bound"]["median"] == 0.5
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_peers_of_decoding_take_a_step(benchmark_modules: None) -> None:
+    from peer_steps import step_peers
+    from setting import Setting, Shape
+
+    setting = Setting(Shape(3, 1, 2, 64), 64, torch.float32, "cpu", False)
+    for peer in step_peers(2, 11):
+        contender = peer.contender(setting)
+        if contender.run is None:
+            assert contender.note == "not installed"
+        else:
+            assert "M parameters" in contender.note
+            one, two = contender.run(), contender.run()
+            assert one.shape == (3, 1, 11) and not torch.equal(one, two), "the state goes on"
 
 
 def test_the_bound_does_all_of_its_products(benchmark_modules: None) -> None:

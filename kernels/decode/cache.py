@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bio_xlstm.kernels.decode.window import Windows, window_lengths
+from bio_xlstm.kernels.decode.counts import whole_number
+from bio_xlstm.kernels.decode.window import Windows, check_windows, window_lengths
 from bio_xlstm.kernels.mlstm.state import MlstmState
 
 _EMPTY = float("-inf")
+_MOST = 1 << 20  # slots, heads, channels or taps
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,13 @@ class DecodeCache:
         self.limit[slots] = self.windows.first
 
     def load(self, slots: Tensor, state: MlstmState, conv: Tensor) -> None:
-        """Continue sequences from their memory and the last inputs of the convolution (n, W - 1, I), oldest first."""
+        """Continue sequences from their memory and the last inputs of the convolution (n, W - 1, I), oldest first.
+
+        ValueError refuses tensors of other shapes, before anything is changed.
+        """
+        misfit = self.find_misfit(len(slots), state, conv)
+        if misfit:
+            raise ValueError(f"the state does not fit the cache: {misfit}")
         self.clear(slots)
         self.c[slots] = state.c.to(self.c)
         self.n[slots] = state.n.to(self.n)
@@ -55,6 +63,20 @@ class DecodeCache:
         self.limit[slots] = torch.where(whole, self.windows.first, self.windows.later).to(self.limit.dtype)
         # the phase is zero: the first row is free and the oldest input comes after it
         self.conv[slots] = torch.cat([conv.new_zeros(len(conv), 1, conv.shape[2]), conv], dim=1).to(self.conv)
+
+    def find_misfit(self, count: int, state: MlstmState, conv: Tensor) -> str:
+        """Say which tensor of the state of n sequences has the wrong shape; an empty string where all fit."""
+        _, width, inner = self.conv.shape
+        wanted = {
+            "the matrix memory (n, heads, keys, values)": (state.c, (count, *self.c.shape[1:])),
+            "the normaliser (n, heads, keys)": (state.n, (count, *self.n.shape[1:])),
+            "the stabiliser (n, heads)": (state.m, (count, *self.m.shape[1:])),
+            "the convolution's last inputs (n, taps - 1, channels)": (conv, (count, width - 1, inner)),
+        }
+        for name, (part, shape) in wanted.items():
+            if tuple(part.shape) != shape:
+                return f"{name} must be {shape}, not {tuple(part.shape)}"
+        return ""
 
     def read(self, slots: Tensor) -> tuple[MlstmState, Tensor]:
         """Return the memory of slots (n,) with the window folded in, and the last inputs of the convolution."""
@@ -94,10 +116,22 @@ def allocate(
 ) -> DecodeCache:
     """Make room for S empty slots of a layer with I channels in H heads.
 
-    `window_dtype` is that of keys and values, bfloat16 or `dtype`; the lengths of the windows are chosen by cost.
+    `window_dtype` is that of keys and values, bfloat16 or `dtype`; the lengths of the windows are chosen by cost
+    where none are given. ValueError refuses numbers that are not positive and whole, I that H does not divide, and
+    other dtypes.
     """
+    sizes = {"slots": slots, "heads": heads, "inner": inner, "conv_width": conv_width}
+    slots, heads, inner, conv_width = (whole_number(name, size, _MOST) for name, size in sizes.items())
+    if inner % heads:
+        raise ValueError(
+            f"inner must be a multiple of heads: {inner} channels do not make {heads} equal heads"
+        )
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype must be float32 or float64, not {dtype}")
+    if window_dtype not in (None, dtype, torch.bfloat16):
+        raise ValueError(f"window_dtype must be bfloat16 or {dtype}, not {window_dtype}")
     width = inner // heads
-    windows = windows or window_lengths(width, width)
+    windows = window_lengths(width, width) if windows is None else check_windows(windows)
     longest = max(windows)
 
     def room(*shape: int, kind: torch.dtype = dtype) -> Tensor:

@@ -9,6 +9,7 @@ from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.decode.cache import DecodeCache
 from bio_xlstm.kernels.decode.torch_decode import decode_torch
 from bio_xlstm.kernels.decode.weights import DecodeWeights
+from bio_xlstm.kernels.mixer.weights import MixerWeights
 
 Decode = Callable[[Tensor, DecodeWeights, DecodeCache, Tensor, float], Tensor]
 
@@ -43,12 +44,12 @@ def decode_step(
     eps: float = 1e-5,
     backend: str = "auto",
 ) -> Tensor:
-    """Read one token for each of n sequences with an mLSTM layer, between its projections.
+    """Read one token for each of n sequences with an mLSTM layer, between its projections; no gradients.
 
     Args:
-        up: the up-projection's output (n, 2 I), the branch first and then the output gate.
+        up: the up-projection's output (n, 2 I), the branch first and then the output gate, in the weights' dtype.
         weights: the layer's weights from `prepare`.
-        cache: the layer's memory of all slots, changed in place.
+        cache: the layer's memory of all slots, changed in place; float64 for float64 weights, else float32.
         slots: the slot of each sequence (n,) int64, none of them twice; slots not named stay as they are.
         eps: epsilon of the norm over each head.
         backend: "auto", "torch", "numba" or "triton"; heads and dtypes that do not fit the compiled ones are read by
@@ -58,7 +59,8 @@ def decode_step(
         y (n, I) in the dtype of up: (norm(h) + skip * convolved branch) * silu(output gate).
 
     Raises:
-        ValueError: a shape or the backend does not fit; the message names it.
+        ValueError: a shape, a dtype, a device or the backend does not fit, or a slot is named twice; the message
+            names it.
 
     Example:
         >>> import torch
@@ -71,18 +73,41 @@ def decode_step(
         >>> decode_step(torch.randn(2, 32), prepare(plain), cache, torch.tensor([0, 2])).shape
         torch.Size([2, 16])
     """
+    _check(up, weights.plain, cache, slots)
+    run = choose_backend("decode_step", backend, BACKENDS, up.device, cache.c.dtype)
+    # autocast would round what is computed in the dtype of up; memory that is overwritten carries no gradients
+    with torch.no_grad(), torch.autocast(up.device.type, enabled=False):
+        return run(up, weights, cache, slots, eps)
+
+
+def _check(up: Tensor, plain: MixerWeights, cache: DecodeCache, slots: Tensor) -> None:
+    """Raise ValueError where tensors do not belong together: compiled loops trust their shapes and dtypes."""
     slot_count, width, inner = cache.conv.shape
     if up.dim() != 2 or not len(up) or up.shape[1] != 2 * inner:
         raise ValueError(f"up must be (n, 2 I) with n > 0 and I = {inner}, got {tuple(up.shape)}")
     if slots.shape != up.shape[:1] or slots.dtype != torch.int64:
         raise ValueError(f"slots must be ({len(up)},) int64, got {tuple(slots.shape)} {slots.dtype}")
-    fits = (weights.plain.inner, weights.plain.heads, weights.plain.conv.shape[1])
+    fits = (plain.inner, plain.heads, plain.conv.shape[1])
     if fits != (inner, cache.m.shape[1], width):
         raise ValueError(
             f"the cache is for I, H, W = {inner}, {cache.m.shape[1]}, {width}, the weights for {fits}"
         )
+    if not up.is_floating_point() or up.dtype != plain.conv.dtype:
+        raise ValueError(
+            f"up must be of the weights' floating dtype, got {up.dtype} and weights of {plain.conv.dtype}"
+        )
+    if cache.c.dtype != torch.promote_types(up.dtype, torch.float32):
+        raise ValueError(
+            f"the cache must be float32, or float64 for float64 weights, got {cache.c.dtype} for {up.dtype}"
+        )
+    devices = {"up": up.device, "weights": plain.conv.device, "cache": cache.c.device, "slots": slots.device}
+    if len(set(devices.values())) > 1:
+        named = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        raise ValueError(f"all tensors must be on one device: {named}")
     # on a GPU the look at the values would make every call wait for the one before
-    if slots.device.type == "cpu" and not 0 <= int(slots.min()) <= int(slots.max()) < slot_count:
-        raise ValueError(f"slots must be from 0 to {slot_count - 1}, got {slots.tolist()}")
-    run = choose_backend("decode_step", backend, BACKENDS, up.device, cache.c.dtype)
-    return run(up, weights, cache, slots, eps)
+    if slots.device.type == "cpu":
+        named_slots = slots.tolist()
+        if min(named_slots) < 0 or max(named_slots) >= slot_count:
+            raise ValueError(f"slots must be from 0 to {slot_count - 1}, got {named_slots}")
+        if len(set(named_slots)) < len(named_slots):
+            raise ValueError(f"a slot is named twice: {named_slots}")

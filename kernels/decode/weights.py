@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from bio_xlstm.kernels.mixer.weights import MixerWeights, PackedWeights, can_pack, pack
@@ -41,5 +42,7 @@ def prepare(weights: MixerWeights) -> DecodeWeights:
     plain = MixerWeights(*(None if part is None else part.detach() for part in weights))  # type: ignore[arg-type]
     if not can_pack(plain):
         return DecodeWeights(plain, None, None)
-    packed = pack(plain)
+    # autocast would round the products of maps
+    with torch.autocast(plain.conv.device.type, enabled=False):
+        packed = pack(plain)
     return DecodeWeights(plain, packed, packed.gates.T.contiguous())

@@ -6,8 +6,11 @@ memory, K V, once there is one. Folding reads the window once more and reads and
 
 from typing import NamedTuple
 
+from bio_xlstm.kernels.decode.counts import whole_number
+
 # tokens are read in groups, and buffers of a round size keep rows aligned
 _ROUND = 16
+_LONGEST = 1 << 16
 
 
 class Windows(NamedTuple):
@@ -17,6 +20,16 @@ class Windows(NamedTuple):
     """Tokens kept while the matrix memory is empty and need not be read."""
     later: int
     """Tokens kept once the matrix memory holds something."""
+
+
+def check_windows(windows: Windows) -> Windows:
+    """Return the two lengths as whole numbers; ValueError refuses what is no pair of positive lengths."""
+    if not isinstance(windows, tuple) or len(windows) != len(Windows._fields):
+        raise ValueError(f"windows must be Windows(first, later), not {windows!r}")
+    names = (f"windows.{name}" for name in Windows._fields)
+    return Windows(
+        *(whole_number(name, length, _LONGEST) for name, length in zip(names, windows, strict=True))
+    )
 
 
 def window_costs(key: int, value: int, window: int) -> float:

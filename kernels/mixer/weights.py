@@ -73,7 +73,9 @@ def check_weights(weights: MixerWeights, device: torch.device) -> None:
     taps = (inner, max(1, weights.conv.shape[-1]))
     shapes = (taps, line, maps, maps, maps, line, line, line, gate, (heads,), gate, (heads,), line, line)
     for name, weight, shape in zip(weights._fields, weights, shapes, strict=True):
-        if weight is None and name.endswith("_bias") and name[:-5] in ("query", "key", "value"):
+        if weight is None:
+            if name not in ("query_bias", "key_bias", "value_bias"):
+                raise ValueError(f"{name} must have shape {shape}, got None")
             continue
         if tuple(weight.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(weight.shape)}")

@@ -121,7 +121,7 @@ def mlstm_step(
         ValueError: a shape or an option does not fit; the message names it.
     """
     _check_tokens(q, k, v, i, f, rank=3)
-    check_state(state, *q.shape, v.shape[-1])
+    check_state(state, len(q), q.shape[1], q.shape[2], v.shape[2])
     _check_gate(input_gate)
     return step(q, k, v, i, f, state, input_gate=input_gate, normalize=normalize)
 

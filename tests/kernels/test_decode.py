@@ -258,6 +258,24 @@ REFUSED = [
         {"weights": cast(draw(64, 2, 4, 4, False), torch.float32)},
         "the cache is for I, H, W = 64, 4, 4, the weights for",
     ),
+    ({"slots": torch.tensor([3, 3])}, r"a slot is named twice: \[3, 3\]"),
+    (
+        {"up": torch.ones(2, 128, dtype=torch.int64)},
+        "up must be of the weights' floating dtype, got torch.int64",
+    ),
+    ({"up": torch.ones(2, 128).bfloat16()}, "got torch.bfloat16 and weights of torch.float32"),
+    (
+        {"weights": cast(draw(64, 4, 4, 4, False), torch.float64)},
+        "got torch.float32 and weights of torch.float64",
+    ),
+    (
+        {"cache": allocate(SLOTS, 4, 64, 4, dtype=torch.float64)},
+        "the cache must be float32, .* got torch.float64 for torch.float32",
+    ),
+    (
+        {"cache": allocate(SLOTS, 4, 64, 4, device="meta")},
+        "all tensors must be on one device: up on cpu, weights on cpu, cache on meta, slots on cpu",
+    ),
     ({"backend": "cuda"}, "decode_step: no backend 'cuda'; available: auto, numba, torch, triton"),
 ]
 
@@ -274,3 +292,66 @@ def test_decode_step_refuses(changes, message):
     }
     with pytest.raises(ValueError, match=message):
         decode_step(**given)
+
+
+ROOM = {"slots": 3, "heads": 2, "inner": 32, "conv_width": 4}
+NO_ROOM = [
+    *[
+        ({name: value}, f"{name} must be a positive whole number, not {value!r}")
+        for name in ROOM
+        for value in (0, -2, 2.0, True, "4", None)
+    ],
+    ({"slots": 1 << 40}, "slots must be at most 1,048,576, not 1,099,511,627,776"),
+    ({"heads": 5}, "inner must be a multiple of heads: 32 channels do not make 5 equal heads"),
+    ({"dtype": torch.bfloat16}, "dtype must be float32 or float64, not torch.bfloat16"),
+    ({"window_dtype": torch.float16}, "window_dtype must be bfloat16 or torch.float32, not torch.float16"),
+    ({"windows": Windows(0, 0)}, "windows.first must be a positive whole number, not 0"),
+    ({"windows": Windows(4, -1)}, "windows.later must be a positive whole number, not -1"),
+    ({"windows": Windows(4.0, 2)}, "windows.first must be a positive whole number, not 4.0"),
+    ({"windows": Windows(1 << 17, 2)}, "windows.first must be at most 65,536, not 131,072"),
+    ({"windows": 4}, r"windows must be Windows\(first, later\), not 4"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), NO_ROOM)
+def test_allocate_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        allocate(**{**ROOM, **changes})
+
+
+def test_a_state_of_another_size_is_refused():
+    cache, empty = allocate(**ROOM), torch.zeros
+    memory = MlstmState(empty(1, 2, 16, 16), empty(1, 2, 16), empty(1, 2))
+    cache.load(torch.tensor([0]), memory, empty(1, 3, 32))
+    before = cache.read(torch.arange(3))
+    for part, conv, message in (
+        (memory._replace(n=empty(1, 1, 16)), empty(1, 3, 32), r"the normaliser .* must be \(1, 2, 16\)"),
+        (
+            memory._replace(m=empty(2, 2)),
+            empty(1, 3, 32),
+            r"the stabiliser .* must be \(1, 2\), not \(2, 2\)",
+        ),
+        (memory, empty(1, 2, 32), "the convolution's last inputs"),
+    ):
+        with pytest.raises(ValueError, match=f"the state does not fit the cache: {message}"):
+            cache.load(torch.tensor([1]), part, conv)
+    after = cache.read(torch.arange(3))
+    assert all(map(torch.equal, (*before[0], before[1]), (*after[0], after[1])))
+
+
+@pytest.mark.parametrize("backend", ("torch", "numba"))
+def test_modes_change_no_number(backend):
+    weights, up = draw(64, 4, 4, 4, True), torch.randn(2, 7, 128)
+
+    def use() -> Tensor:
+        cache = cache_for(weights, torch.float32, Windows(3, 2))
+        return read_all(up, cast(weights, torch.float32), cache, torch.tensor([3, 1]), backend)
+
+    wanted = use()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(use(), wanted)
+    with torch.inference_mode():
+        assert torch.equal(use(), wanted)
+    # and nothing is recorded for a backward pass that there is not
+    up.requires_grad_()
+    assert not use().requires_grad

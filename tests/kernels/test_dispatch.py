@@ -130,6 +130,7 @@ MIXER: list[tuple[dict[str, Any], str]] = [
     ({"input_gate": torch.randn(2, 95)}, r"input_gate must have shape \(2, 96\), got \(2, 95\)"),
     ({"forget_bias": torch.randn(3)}, r"forget_bias must have shape \(2,\), got \(3,\)"),
     ({"input_bias": torch.randn(3)}, "the 32 channels of norm cannot be shared by the 3 heads of input_bias"),
+    ({"skip": None}, r"skip must have shape \(32,\), got None"),
     ({"skip": torch.randn(31)}, r"skip must have shape \(32,\), got \(31,\)"),
     ({"skip": torch.ones(32).int()}, "skip must be a floating-point tensor, got torch.int32"),
     ({"skip": torch.ones(32, device="meta")}, "skip is on meta, the tokens are on cpu"),
