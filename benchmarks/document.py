@@ -10,6 +10,7 @@ says that a section or something of ours failed.
 import argparse
 import datetime
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +21,16 @@ from summary import failed, memory_section, speed_section
 from targets import Figures, target_table
 from timing import add_conditions, settle
 
+from bio_xlstm.cli.main import ENVIRONMENT
+
 HERE = Path(__file__).resolve().parent
 
 INTRODUCTION = """\
 # Speed of the kernels
 
 Written by `python benchmarks/document.py`; all numbers, with spreads and versions, are in `{folder}/`. Contenders of a
-line run in turn, round after round, and ratios are medians over rounds. Cases are sequences x tokens, for primitives
-also heads x width.
+line run in turn, round after round, and ratios are medians over rounds. The environment is that of the `bioxlstm`
+command, for all contenders alike ({environment}). Cases are sequences x tokens, for primitives also heads x width.
 
 - `ours, ms`: the median time of what users get. `of bound`: the lower bound's time over ours; 1.0 is as fast as the
   matrix products alone (of a convolution: as reading and writing), 0.5 takes twice as long.
@@ -77,7 +80,9 @@ def measure(section: Section, options: list[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{section.file}.new"
     command = [sys.executable, str(HERE / section.script), *arguments[1:], "--json", str(fresh)]
-    code = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    code = subprocess.run(
+        command, stdout=sys.stderr, check=False, env={**ENVIRONMENT, **os.environ}
+    ).returncode
     kept: dict[str, Any] = json.loads(fresh.read_text()) if fresh.exists() else {"machine": {}, "rows": []}
     fresh.unlink(missing_ok=True)
     called = f"python benchmarks/{' '.join(arguments)}"
@@ -105,7 +110,10 @@ def read_figures(folder: Path) -> Figures:
 def write(output: Path, folder: Path) -> Figures:
     """Write the document from the numbers at hand; a section without any keeps the text it has."""
     figures, earlier = read_figures(folder), split(output.read_text()) if output.exists() else {}
-    parts = [INTRODUCTION.format(folder=folder.name), target_table(figures)]
+    parts = [
+        INTRODUCTION.format(folder=folder.name, environment=_as_shell(ENVIRONMENT)),
+        target_table(figures),
+    ]
     for section in SECTIONS:
         if section.file in figures:
             parts.append(describe(section, figures[section.file]))
@@ -167,6 +175,11 @@ def main() -> None:
     wrong = [name for name, kept in figures.items() if kept["failed"] or any(map(failed, kept["rows"]))]
     if wrong:
         raise SystemExit(f"failed: {', '.join(wrong)}; see {options.output}")
+
+
+def _as_shell(environment: dict[str, str]) -> str:
+    """Return variables as a shell takes them."""
+    return " ".join(f"`{name}={value}`" for name, value in environment.items())
 
 
 def _as_words(name: str, value: object) -> list[str]:

@@ -34,6 +34,7 @@ def describe_machine(device: str, clock: str = "wall") -> dict[str, Any]:
         "cpu": _cpu_name(),
         "threads": torch.get_num_threads(),
         "clock": clock,
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
         "torch": torch.__version__,
     }
     if device == "cuda":

@@ -5,7 +5,6 @@ are taken inside a round. A peer that is slow against the budget keeps the time 
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -214,5 +213,3 @@ def settle(options: argparse.Namespace) -> None:
     if options.clock == "auto":
         options.clock = "process" if options.device == "cpu" and options.threads == 1 else "wall"
     torch.set_num_threads(options.threads)
-    # as the command line does, for all contenders alike; torch looks at it before it first allocates much
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -1,9 +1,18 @@
 """Residual blocks, one way and both ways."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
+from bio_xlstm.kernels.mixer import PackOnce
+from bio_xlstm.kernels.threads import count_threads
 from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
+from bio_xlstm.layers.pieces import read_long
+
+# what is read at once on a CPU without gradients, for each thread and its cache: so many tokens, or so many numbers of
+# the up-projection (4 MB)
+PIECE_TOKENS, PIECE_NUMBERS = 1024, 1 << 20
 
 
 class Block(nn.Module):
@@ -23,8 +32,34 @@ class Block(nn.Module):
         reverse: bool = False,
     ) -> tuple[Tensor, LayerState | None]:
         """Take and give (B, T, D), and the state after the last token if it is wanted."""
-        mixed, state = self.mixer(self.norm(x), cu_seqlens, state, reverse, with_state)
+        read, tokens = partial(self._read, self.mixer.prepare(), reverse), piece_tokens(self.mixer)
+        return read_long(read, x, cu_seqlens, state, with_state, reverse=reverse, tokens=tokens)
+
+    def _read(
+        self,
+        pack_once: PackOnce,
+        reverse: bool,
+        x: Tensor,
+        cu_seqlens: Tensor | None,
+        state: LayerState | None,
+        with_state: bool,
+    ) -> tuple[Tensor, LayerState | None]:
+        """Read all at once."""
+        mixed, state = self.mixer(
+            self.norm(x), cu_seqlens, state, with_state, reverse=reverse, pack_once=pack_once
+        )
         return x + mixed, state
+
+
+def piece_tokens(mixer: MlstmLayer) -> int:
+    """Return how many tokens are read at once."""
+    return count_threads() * max(PIECE_TOKENS, PIECE_NUMBERS // mixer.up.out_features)
+
+
+def mix_one_way(mixer: MlstmLayer, x: Tensor, cu_seqlens: Tensor | None, reverse: bool) -> Tensor:
+    """Return what a mixer makes of (B, T, D) in one direction, without a state."""
+    read, tokens = partial(mixer, reverse=reverse, pack_once=mixer.prepare()), piece_tokens(mixer)
+    return read_long(read, x, cu_seqlens, None, False, reverse=reverse, tokens=tokens)[0]
 
 
 class ReversedBlock(Block):
@@ -58,8 +93,9 @@ class SharedBlock(Block):
     ) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
         normed = self.norm(x)
-        rightward, _ = self.mixer(normed, cu_seqlens, with_state=False)
-        leftward, _ = self.mixer(normed, cu_seqlens, reverse=True, with_state=False)
+        rightward, leftward = (
+            mix_one_way(self.mixer, normed, cu_seqlens, reverse) for reverse in (False, True)
+        )
         return self.residual * x + rightward + leftward, None
 
 
@@ -79,8 +115,8 @@ class SeparateBlock(Block):
     ) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
         normed = self.norm(x)
-        rightward, _ = self.mixer(normed, cu_seqlens, with_state=False)
-        leftward, _ = self.reverse_mixer(normed, cu_seqlens, reverse=True, with_state=False)
+        rightward = mix_one_way(self.mixer, normed, cu_seqlens, reverse=False)
+        leftward = mix_one_way(self.reverse_mixer, normed, cu_seqlens, reverse=True)
         return x + rightward + leftward, None
 
 

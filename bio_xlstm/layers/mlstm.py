@@ -1,22 +1,17 @@
 """The mLSTM layer of the Bio-xLSTM models, with its up-projection before the cell (Beck et al. 2024, section 4.4)."""
 
-from functools import partial
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.kernels.mixer import MixerWeights, PackedWeights, can_pack, mlstm_mixer, pack
+from bio_xlstm.kernels.mixer import MixerWeights, PackOnce, mlstm_mixer, pack
 from bio_xlstm.kernels.mlstm import MlstmState
-from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
 from bio_xlstm.layers.norm import HeadNorm
-from bio_xlstm.layers.pieces import read_in_pieces
 from bio_xlstm.layers.projection import Projection
-
-# what is read at once on a CPU without gradients: so many tokens, or so many numbers of the up-projection (4 MB)
-_PIECE_TOKENS, _PIECE_NUMBERS = 1024, 1 << 20
 
 
 class LayerState(NamedTuple):
@@ -58,50 +53,31 @@ class MlstmLayer(nn.Module):
         x: Tensor,
         cu_seqlens: Tensor | None = None,
         state: LayerState | None = None,
-        reverse: bool = False,
         with_state: bool = True,
-    ) -> tuple[Tensor, LayerState | None]:
-        """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted."""
-        given = None if state is None else (state.mlstm, state.conv)
-        batch, time, _ = x.shape
-        tokens = max(_PIECE_TOKENS, _PIECE_NUMBERS // self.up.out_features)
-        if x.device.type == "cpu" and not torch.is_grad_enabled() and batch * time > tokens:
-            weights = self.weights()
-            packed = pack(weights) if can_pack(weights) else None
-            read = partial(self._read, reverse=reverse, packed=packed)
-            if cu_seqlens is not None:
-                check_cu_seqlens(cu_seqlens, batch, time)
-            bounds = find_bounds(batch, time, cu_seqlens)
-            flat = x.flatten(0, 1)[None]  # (1, B T, D)
-            y, after = read_in_pieces(read, flat, bounds, tokens, given, reverse, with_state)
-            y = y.view_as(x)
-        else:
-            y, after = self._read(x, cu_seqlens, given, with_state, reverse=reverse)
-        return self.dropout(y), None if after is None else LayerState(*after)
-
-    def _read(
-        self,
-        x: Tensor,
-        cu_seqlens: Tensor | None,
-        state: tuple[MlstmState, Tensor] | None,
-        with_state: bool,
         *,
-        reverse: bool,
-        packed: PackedWeights | None = None,
-    ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
-        """Project up, mix, project down: (B, T, D) -> (B, T, D)."""
+        reverse: bool = False,
+        pack_once: PackOnce | None = None,
+    ) -> tuple[Tensor, LayerState | None]:
+        """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted.
+
+        `pack_once` is that of `prepare`, for many calls with the same weights.
+        """
         y, after = mlstm_mixer(
             self.up(x),  # (B, T, 2 I)
             self.weights(),
             eps=self.norm.eps,
-            state=state,
+            state=None if state is None else (state.mlstm, state.conv),
             cu_seqlens=cu_seqlens,
             reverse=reverse,
             with_state=with_state,
-            packed=packed,
+            pack_once=pack_once,
             backend=self.backend,
         )  # y (B, T, I)
-        return self.down(y), after
+        return self.dropout(self.down(y)), None if after is None else LayerState(*after)
+
+    def prepare(self) -> PackOnce:
+        """Return a function that lays the weights out for the compiled loops, when it is first called."""
+        return cache(lambda: pack(self.weights()))
 
     def weights(self) -> MixerWeights:
         """Name the weights between the two projections."""

@@ -1,8 +1,9 @@
-"""Read many tokens a piece at a time, so that what lies between the steps of a layer stays in the processor's cache.
+"""Read many tokens a piece at a time, so that what lies between the steps of a block stays in the processor's cache.
 
-Only inference does this: training keeps what lies between anyway.
+Only inference on a CPU does this: training keeps what lies between anyway.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.kernels.mlstm import MlstmState
+from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
+from bio_xlstm.layers.mlstm import LayerState
 
-State = tuple[MlstmState, Tensor]
-Read = Callable[[Tensor, Tensor, State | None, bool], tuple[Tensor, State | None]]
+Read = Callable[[Tensor, Tensor | None, LayerState | None, bool], tuple[Tensor, LayerState | None]]
 
 
 class Piece(NamedTuple):
@@ -45,20 +47,51 @@ def cut(bounds: tuple[int, ...], tokens: int) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def read_in_pieces(
+def read_long(
     read: Read,
     x: Tensor,
-    bounds: tuple[int, ...],
-    tokens: int,
-    state: State | None,
-    reverse: bool,
+    cu_seqlens: Tensor | None,
+    state: LayerState | None,
     with_state: bool,
-) -> tuple[Tensor, State | None]:
-    """Call read(x, cu_seqlens, state, with_state) on pieces of x (1, T, D); return (1, T, D) and the state."""
-    pieces = cut(bounds, tokens)
+    *,
+    reverse: bool,
+    tokens: int,
+) -> tuple[Tensor, LayerState | None]:
+    """Return read(x, cu_seqlens, state, with_state), called on pieces of so many tokens where that is faster.
+
+    read gives what it is given, (B, T, D), and the state; it reads right to left where `reverse` says so.
+    """
+    batch, time, _ = x.shape
+    if batch * time <= tokens or x.device.type != "cpu" or torch.is_grad_enabled() or _threads_spin():
+        return read(x, cu_seqlens, state, with_state)
+    if cu_seqlens is not None:
+        check_cu_seqlens(cu_seqlens, batch, time)
+    bounds, flat = find_bounds(batch, time, cu_seqlens), x.flatten(0, 1)[None]
+    y, after = _read_in_pieces(read, flat, cut(bounds, tokens), state, with_state, reverse)
+    return y.view_as(x), after
+
+
+def _threads_spin() -> bool:
+    """Tell whether torch's threads keep their cores busy for a while after each product, as GNU OpenMP does unasked.
+
+    Compiled loops and products alternate within a piece, and would wait for the cores more than the cache gains.
+    """
+    passive = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
+    return torch.get_num_threads() > 1 and not passive and os.environ.get("GOMP_SPINCOUNT") != "0"
+
+
+def _read_in_pieces(
+    read: Read,
+    x: Tensor,
+    pieces: tuple[Piece, ...],
+    state: LayerState | None,
+    with_state: bool,
+    reverse: bool,
+) -> tuple[Tensor, LayerState | None]:
+    """Call read on pieces of x (1, T, D), one after the other; return (1, T, D) and the state."""
     out = torch.empty_like(x)
-    carried: State | None = None
-    ends: list[State] = []
+    carried: LayerState | None = None
+    ends: list[LayerState] = []
     for piece in reversed(pieces) if reverse else pieces:
         span = slice(piece.bounds[0], piece.bounds[-1])
         opening, closing = (piece.parts - 1, 0) if reverse else (0, piece.parts - 1)
@@ -71,14 +104,15 @@ def read_in_pieces(
     return out, _join(ends[::-1] if reverse else ends) if with_state else None
 
 
-def _select(state: State | None, rows: slice) -> State | None:
+def _select(state: LayerState | None, rows: slice) -> LayerState | None:
     """Pick sequences."""
     if state is None:
         return None
-    return MlstmState(*(part[rows] for part in state[0])), state[1][rows]
+    return LayerState(MlstmState(*(part[rows] for part in state.mlstm)), state.conv[rows])
 
 
-def _join(states: list[State]) -> State:
+def _join(states: list[LayerState]) -> LayerState:
     """Put the states of all sequences together."""
     memories, windows = zip(*states, strict=True)
-    return MlstmState(*(torch.cat(parts) for parts in zip(*memories, strict=True))), torch.cat(windows)
+    memory = MlstmState(*(torch.cat(parts) for parts in zip(*memories, strict=True)))
+    return LayerState(memory, torch.cat(windows))

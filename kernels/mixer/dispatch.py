@@ -8,7 +8,7 @@ from torch import Tensor
 from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mixer.compose import compose
-from bio_xlstm.kernels.mixer.weights import MixerWeights, PackedWeights, can_pack, check_weights
+from bio_xlstm.kernels.mixer.weights import MixerWeights, PackOnce, can_pack, check_weights
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.mlstm.state import check_state
 from bio_xlstm.kernels.packing import check_cu_seqlens
@@ -16,19 +16,19 @@ from bio_xlstm.kernels.packing import check_cu_seqlens
 Mixed = tuple[Tensor, tuple[MlstmState, Tensor] | None]
 
 
-def _numba(up: Tensor, weights: MixerWeights, packed: PackedWeights | None, **form: Any) -> Mixed:
+def _numba(up: Tensor, weights: MixerWeights, pack_once: PackOnce | None, **form: Any) -> Mixed:
     """Fuse where the shapes fit the compiled loops."""
     from bio_xlstm.kernels.mixer.numba_mixer import LONGEST_WINDOW, mix_numba
 
     if can_pack(weights) and weights.conv.shape[1] <= LONGEST_WINDOW:
-        return mix_numba(up, weights, packed, **form)
+        return mix_numba(up, weights, pack_once, **form)
     return compose(up, weights, backend="numba", conv_backend="torch", **form)
 
 
 def _composed(backend: str) -> Callable[..., Mixed]:
     """Return a mixer put together from the primitives of a backend, which have no use for packed weights."""
 
-    def run(up: Tensor, weights: MixerWeights, packed: PackedWeights | None, **form: Any) -> Mixed:
+    def run(up: Tensor, weights: MixerWeights, pack_once: PackOnce | None, **form: Any) -> Mixed:
         return compose(up, weights, backend=backend, **form)
 
     return run
@@ -54,7 +54,7 @@ def mlstm_mixer(
     cu_seqlens: Tensor | None = None,
     reverse: bool = False,
     with_state: bool = True,
-    packed: PackedWeights | None = None,
+    pack_once: PackOnce | None = None,
     backend: str = "auto",
 ) -> Mixed:
     """Compute what an mLSTM layer does between its two projections.
@@ -70,7 +70,7 @@ def mlstm_mixer(
         cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
         reverse: read every sequence right to left; y stays in input order.
         with_state: return the state after the last token; without it None comes back, and time is saved.
-        packed: the same weights from `pack`, where many calls without gradients share them, to save time.
+        pack_once: gives the same weights from `pack`; where many calls without gradients share them, it saves time.
         backend: "auto", "numba" (fused, CPU), "triton", "torch" or "reference".
 
     Returns:
@@ -95,7 +95,7 @@ def mlstm_mixer(
     return run(
         up,
         weights,
-        packed,
+        pack_once,
         eps=eps,
         state=state,
         cu_seqlens=cu_seqlens,

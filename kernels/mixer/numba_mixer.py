@@ -17,7 +17,7 @@ from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mixer.numba_enter import TILE, Packed, Tiles, enter, leave, leave_convolution
 from bio_xlstm.kernels.mixer.numba_mix import mix
 from bio_xlstm.kernels.mixer.numba_mix_backward import Back, Found, Kept, unmix
-from bio_xlstm.kernels.mixer.weights import PANEL, MixerWeights, PackedWeights, pack
+from bio_xlstm.kernels.mixer.weights import PANEL, MixerWeights, PackedWeights, PackOnce, pack
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work
 from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace, plan_work
 from bio_xlstm.kernels.mlstm.state import MlstmState
@@ -250,7 +250,7 @@ def _leave(
 def mix_numba(
     up: Tensor,
     weights: MixerWeights,
-    packed: PackedWeights | None = None,
+    pack_once: PackOnce | None = None,
     *,
     eps: float,
     state: tuple[MlstmState, Tensor] | None,
@@ -262,8 +262,7 @@ def mix_numba(
     batch, time, _ = up.shape
     bounds = find_bounds(batch, time, cu_seqlens)
     # weights packed earlier lead no gradients to the plain ones
-    if packed is None or torch.is_grad_enabled():
-        packed = pack(weights)
+    packed = pack(weights) if pack_once is None or torch.is_grad_enabled() else pack_once()
     plan = _plan(bounds, weights, packed.query.shape[1], reverse, eps)
     flat = up.flatten(0, 1)  # (T, 2 I)
     before: tuple[Tensor | None, ...] = (None,) * 4

@@ -1,5 +1,6 @@
 """The weights of an mLSTM layer between its two projections, and the form in which compiled loops read them."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -55,6 +56,9 @@ class PackedWeights(NamedTuple):
     gate_bias: Tensor  # (G,)
     norm: Tensor  # (I,)
     skip: Tensor  # (I,)
+
+
+PackOnce = Callable[[], PackedWeights]
 
 
 def check_weights(weights: MixerWeights, device: torch.device) -> None:

@@ -15,14 +15,13 @@ from bio_xlstm.kernels.mlstm.triton_plan import Plan
 from bio_xlstm.kernels.mlstm.triton_tile import (
     SLOT,
     arithmetic,
-    block_configs,
-    fitting_configs,
     join,
     join_transposed,
     load_block,
     locate,
     locate_last,
     multiply,
+    tuned,
 )
 
 BLOCKS = [(32, 32, 4, 1), (64, 64, 4, 2), (64, 64, 8, 2), (128, 128, 8, 1), (128, 128, 8, 2)]
@@ -53,7 +52,7 @@ def _store_slots(ptr, row, inside, block, total, count, values, BLOCK: tl.conste
     )
 
 
-@triton.autotune(block_configs(BLOCKS), key=KEY, prune_configs_by={"early_config_prune": fitting_configs})
+@tuned(BLOCKS, KEY)
 @triton.jit
 def _query_kernel(
     q_ptr, k_ptr, v_ptr, dh_ptr, log_i_ptr, log_f_ptr, prefix_ptr, suffix_ptr, m_ptr, read_ptr,
@@ -115,7 +114,7 @@ def _query_kernel(
     tl.store(dq_ptr + row[:, None] * K + key[None, :], (dq * factor).to(dq_ptr.dtype.element_ty), mask=mask)
 
 
-@triton.autotune(block_configs(BLOCKS), key=KEY, prune_configs_by={"early_config_prune": fitting_configs})
+@tuned(BLOCKS, KEY)
 @triton.jit
 def _key_value_kernel(
     q_ptr, k_ptr, v_ptr, dh_ptr, log_i_ptr, log_f_ptr, prefix_ptr, suffix_ptr, m_ptr, write_ptr,

@@ -16,11 +16,10 @@ from torch import Tensor
 from bio_xlstm.kernels.mlstm.triton_plan import Plan
 from bio_xlstm.kernels.mlstm.triton_tile import (
     arithmetic,
-    block_configs,
-    fitting_configs,
     load_block,
     locate,
     multiply,
+    tuned,
 )
 
 # columns with which a GPU is busy: where there are as many, a scan need not be cut into segments
@@ -35,12 +34,9 @@ class Memories(NamedTuple):
     overlap: Tensor | None  # (G, H) sum of products with another memory
 
 
-@triton.autotune(
-    block_configs(
-        [(32, 32, 4, 2), (64, 64, 4, 2), (64, 64, 4, 3), (64, 128, 8, 2), (128, 64, 8, 2), (128, 128, 8, 2)]
-    ),
+@tuned(
+    [(32, 32, 4, 2), (64, 64, 4, 2), (64, 64, 4, 3), (64, 128, 8, 2), (128, 64, 8, 2), (128, 128, 8, 2)],
     key=["K", "V", "TILE", "DOT", "PRECISION"],
-    prune_configs_by={"early_config_prune": fitting_configs},
 )
 @triton.jit
 def _update_kernel(

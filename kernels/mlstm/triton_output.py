@@ -13,23 +13,19 @@ from bio_xlstm.kernels.mlstm.triton_gates import Gates
 from bio_xlstm.kernels.mlstm.triton_plan import Plan
 from bio_xlstm.kernels.mlstm.triton_tile import (
     arithmetic,
-    block_configs,
-    fitting_configs,
     join,
     load_block,
     locate,
     locate_last,
     multiply,
     normaliser,
+    tuned,
 )
 
 
-@triton.autotune(
-    block_configs(
-        [(32, 32, 4, 1), (32, 64, 4, 2), (64, 64, 4, 2), (64, 64, 8, 2), (64, 128, 8, 2), (128, 128, 8, 2)]
-    ),
+@tuned(
+    [(32, 32, 4, 1), (32, 64, 4, 2), (64, 64, 4, 2), (64, 64, 8, 2), (64, 128, 8, 2), (128, 128, 8, 2)],
     key=["K", "V", "TILE", "DOT", "PRECISION", "MEMORY"],
-    prune_configs_by={"early_config_prune": fitting_configs},
 )
 @triton.jit
 def _output_kernel(

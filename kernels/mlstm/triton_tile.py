@@ -8,6 +8,8 @@ order.
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
 import os
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -19,14 +21,22 @@ INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 SLOT = 32  # width of the narrowest block of columns; sums over columns are kept per slot of this width
 
 
-def block_configs(pairs: list[tuple[int, int, int, int]]) -> list[triton.Config]:
-    """Return configurations (BLOCK_K, BLOCK_V, warps, stages) to choose from; one small one in the interpreter."""
+# what was found fastest is kept on disk by the versions of Triton that can
+_KEPT = {"cache_results": True} if "cache_results" in signature(triton.autotune).parameters else {}
+
+
+def tuned(pairs: list[tuple[int, int, int, int]], key: list[str]) -> Callable[[Any], Any]:
+    """Try configurations (BLOCK_K, BLOCK_V, warps, stages) once per key; only a small one in the interpreter."""
     if INTERPRETED.value:
         pairs = [(32, 32, 4, 1)]
-    return [
+    configs = [
         triton.Config({"BLOCK_K": k, "BLOCK_V": v}, num_warps=warps, num_stages=stages)
         for k, v, warps, stages in pairs
     ]
+    tuner: Callable[[Any], Any] = triton.autotune(
+        configs, key=key, prune_configs_by={"early_config_prune": fitting_configs}, **_KEPT
+    )
+    return tuner
 
 
 def fitting_configs(

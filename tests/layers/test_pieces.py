@@ -6,9 +6,19 @@ import pytest
 import torch
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.layers import mlstm as module
-from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
+from bio_xlstm.layers import block as module
+from bio_xlstm.layers import pieces as reading
+from bio_xlstm.layers.block import Block, SharedBlock
+from bio_xlstm.layers.mlstm import LayerState
 from bio_xlstm.layers.pieces import cut
+
+SMALL = ModelConfig(family="dna", vocabulary=8, dim=32, heads=2)
+
+
+@pytest.fixture(autouse=True)
+def passive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads wait without spinning, as the command line does."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.mark.parametrize("lengths", [(5, 3), (8,), (9, 1), (1, 30, 2, 2, 17, 8), (4, 4, 4, 4, 4)])
@@ -36,7 +46,7 @@ def test_pieces_are_the_whole(
     with_state: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    layer = MlstmLayer(ModelConfig(family="dna", vocabulary=8, dim=32, heads=2)).eval()
+    layer = Block(SMALL).eval()
     batch, time = (3, 45) if lengths is None else (1, sum(lengths))
     borders = None if lengths is None else torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
     x = torch.randn(batch, time, 32)
@@ -44,10 +54,9 @@ def test_pieces_are_the_whole(
     if given:
         _, state = layer(torch.randn(3 if lengths is None else len(lengths), 9, 32))
     with torch.no_grad():
-        whole, end = layer(x, borders, state, reverse, with_state)
-        monkeypatch.setattr(module, "_PIECE_TOKENS", 20)
-        monkeypatch.setattr(module, "_PIECE_NUMBERS", 1)
-        pieces, last = layer(x, borders, state, reverse, with_state)
+        whole, end = layer(x, borders, state, with_state, reverse)
+        shorten(monkeypatch)
+        pieces, last = layer(x, borders, state, with_state, reverse)
     assert torch.allclose(pieces, whole, rtol=0, atol=2e-6)
     assert (last is None) is (end is None) is (not with_state)
     if last is not None and end is not None:
@@ -56,14 +65,43 @@ def test_pieces_are_the_whole(
         assert torch.allclose(last.conv, end.conv, rtol=0, atol=2e-6)
 
 
-def test_training_reads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("a piece")
+def shorten(monkeypatch: pytest.MonkeyPatch, tokens: int = 20) -> None:
+    """Read small pieces."""
+    monkeypatch.setattr(module, "count_threads", lambda: 1)
+    monkeypatch.setattr(module, "PIECE_TOKENS", tokens)
+    monkeypatch.setattr(module, "PIECE_NUMBERS", 1)
 
-    monkeypatch.setattr(module, "_PIECE_TOKENS", 4)
-    monkeypatch.setattr(module, "_PIECE_NUMBERS", 1)
-    monkeypatch.setattr(module, "read_in_pieces", refuse)
-    layer = MlstmLayer(ModelConfig(family="dna", vocabulary=8, dim=32, heads=2))
+
+def test_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = SharedBlock(SMALL).eval(), torch.randn(2, 45, 32)
+    with torch.no_grad():
+        whole, _ = layer(x)
+        shorten(monkeypatch)
+        assert torch.allclose(layer(x)[0], whole, rtol=0, atol=2e-6)
+
+
+def count_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Shorten the pieces, and list how many tokens every mixer call sees."""
+    seen: list[tuple[int, ...]] = []
+    shorten(monkeypatch, 4)
+    monkeypatch.setattr(reading, "cut", lambda *form: seen.append(form) or cut(*form))
+    return seen
+
+
+def test_training_reads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, layer = count_pieces(monkeypatch), Block(SMALL)
     layer(torch.randn(1, 10, 32))[0].sum().backward()
-    with torch.no_grad(), pytest.raises(AssertionError, match="a piece"):
+    assert not seen
+    with torch.no_grad():
         layer(torch.randn(1, 10, 32))
+    assert seen
+
+
+def test_threads_that_spin_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, layer = count_pieces(monkeypatch), Block(SMALL)
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    for threads, pieces in ((2, False), (1, True)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        with torch.no_grad():
+            layer(torch.randn(1, 10, 32))
+        assert bool(seen) is pieces
