@@ -238,7 +238,8 @@ def _choose_stack(
     if name == "numba" and packed and device.type == "cpu" and dtype == torch.float32:
         from bio_xlstm.kernels.decode.numba_stack import NumbaStack
 
-        return NumbaStack(weights, caches)
+        # the window of a bfloat16 model is in bfloat16, and its weights lose nothing there
+        return NumbaStack(weights, caches, half=caches[0].keys.dtype == torch.bfloat16)
     stack = TorchStack(weights, caches, name)
     if name == "triton" and packed and device.type == "cuda":
         from bio_xlstm.kernels.decode.graph import GraphedStack

@@ -20,7 +20,10 @@ def _add_tile(
     _: Any, out: Any, out_at: Any, out_row: Any, a: Any, a_at: Any, a_row: Any, a_column: Any, b: Any, b_at: Any,
     b_row: Any, depth: Any,
 ) -> Any:  # fmt: skip
-    """Add a (4, depth) times b (depth, 16) to out (4, 16); places and strides count elements from the array's start."""
+    """Add a (4, depth) times b (depth, 16) to out (4, 16); places and strides count elements from the array's start.
+
+    Where b is uint16 it holds the bits of bfloat16.
+    """
     step = types.intp
     signature = types.void(out, step, step, a, step, step, step, b, step, step, step)
     return signature, _write_tile
@@ -49,10 +52,8 @@ def _write_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 
     builder.position_at_end(loop)
     k, sums = builder.phi(depth.type), [builder.phi(vector) for _ in count]
-    column, numbers = (
-        builder.mul(k, a_column),
-        builder.load(line(pointers[2], builder.mul(k, b_row)), align=4),
-    )
+    column, place = builder.mul(k, a_column), builder.gep(pointers[2], [builder.mul(k, b_row)])
+    numbers = _load_line(builder, place, signature.args[7].dtype)
     factors = [builder.load(builder.gep(pointers[1], [builder.add(column, offset)])) for offset in offsets]
     after = [_add_product(builder, *parts, numbers) for parts in zip(sums, factors, strict=True)]
     following = builder.add(k, ir.Constant(depth.type, 1))
@@ -68,6 +69,17 @@ def _write_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         result.add_incoming(then, loop)
         builder.store(result, target, align=4)
     return context.get_dummy_value()
+
+
+def _load_line(builder: Any, place: Any, dtype: Any) -> Any:
+    """Return sixteen neighbours in float32."""
+    numbers = ir.VectorType(ir.FloatType(), COLUMNS)
+    if dtype == types.float32:
+        return builder.load(builder.bitcast(place, numbers.as_pointer()), align=4)
+    # bfloat16 is the upper half of a float32
+    halves, bits = (ir.VectorType(ir.IntType(width), COLUMNS) for width in (16, 32))
+    upper = builder.zext(builder.load(builder.bitcast(place, halves.as_pointer()), align=2), bits)
+    return builder.bitcast(builder.shl(upper, ir.Constant(bits, [16] * COLUMNS)), numbers)
 
 
 def _add_product(builder: Any, total: Any, factor: Any, numbers: Any) -> Any:
@@ -86,6 +98,8 @@ def add_matmul(
     rows: int, depth: int, columns: int,
 ) -> None:  # fmt: skip
     """Add a (rows, depth) times b (depth, columns) to out (rows, columns), all float32 and anywhere in their arrays.
+
+    b may also hold the bits of bfloat16, as uint16.
 
     An array is named by where it begins and by the distance between its rows (and for a between its columns), in
     elements. Rows must be a multiple of 4 and columns of 16; a may be transposed, out and b have adjacent columns.

@@ -227,3 +227,15 @@ def test_rounds_are_compared_with_each_other(benchmark_modules: None) -> None:
     # inside a round, so a machine that slows down does not matter
     one, other = Timing("a", "ours", (1.0, 2.0, 4.0)), Timing("b", "bound", (2.0, 4.0, 8.0))
     assert ratio(other, one) == (2.0, 2.0, 2.0)
+
+
+def test_the_environment_is_compared(root: Path) -> None:
+    command = [sys.executable, str(root / "benchmarks" / "environment.py")]
+    done = subprocess.run(
+        [*command, "--tokens", "64", "--rounds", "1", "--threads", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert rows == ["environment", "nothing set", "OMP_WAIT_POLICY=passive", "THP_MEM_ALLOC_ENABLE=1", "both"]

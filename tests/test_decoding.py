@@ -102,6 +102,19 @@ def test_a_model_in_bfloat16_agrees_at_its_rounding():
     assert error(continued, model(torch.cat([tokens, following], 1)).logits[:, -1:]) < 2**-5
 
 
+@pytest.mark.parametrize("slots", (1, 3, 40))
+@torch.no_grad()
+def test_weights_kept_in_bfloat16_lose_nothing(slots, monkeypatch):
+    from bio_xlstm.kernels.decode import numba_stack
+
+    model, tokens, full = tiny().bfloat16(), draw(slots, 12), numba_stack.NumbaStack
+    found = Decoder(model, slots, "numba", windows=Windows(8, 4))
+    monkeypatch.setattr(numba_stack, "NumbaStack", lambda weights, caches, half: full(weights, caches))
+    expected = Decoder(model, slots, "numba", windows=Windows(8, 4))
+    assert found._stack.head.panels.nbytes * 2 == expected._stack.head.panels.nbytes
+    assert torch.equal(read(found, tokens), read(expected, tokens))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @torch.no_grad()
 def test_states_go_in_and_out(backend):

@@ -5,13 +5,11 @@ from functools import partial
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.kernels.mixer import PackOnce
-from bio_xlstm.kernels.threads import count_threads
+from bio_xlstm.kernels.mixer import PreparedWeights
 from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
 from bio_xlstm.layers.pieces import read_long
 
-# what is read at once on a CPU without gradients, for each thread and its cache: so many tokens, or so many numbers of
-# the up-projection (4 MB)
+# what is read at once on a CPU without gradients: so many tokens, or so many numbers of the up-projection (4 MB)
 PIECE_TOKENS, PIECE_NUMBERS = 1024, 1 << 20
 
 
@@ -37,7 +35,7 @@ class Block(nn.Module):
 
     def _read(
         self,
-        pack_once: PackOnce,
+        prepared: PreparedWeights,
         reverse: bool,
         x: Tensor,
         cu_seqlens: Tensor | None,
@@ -46,19 +44,19 @@ class Block(nn.Module):
     ) -> tuple[Tensor, LayerState | None]:
         """Read all at once."""
         mixed, state = self.mixer(
-            self.norm(x), cu_seqlens, state, with_state, reverse=reverse, pack_once=pack_once
+            self.norm(x), cu_seqlens, state, with_state, reverse=reverse, prepared=prepared
         )
         return x + mixed, state
 
 
 def piece_tokens(mixer: MlstmLayer) -> int:
     """Return how many tokens are read at once."""
-    return count_threads() * max(PIECE_TOKENS, PIECE_NUMBERS // mixer.up.out_features)
+    return max(PIECE_TOKENS, PIECE_NUMBERS // mixer.up.out_features)
 
 
 def mix_one_way(mixer: MlstmLayer, x: Tensor, cu_seqlens: Tensor | None, reverse: bool) -> Tensor:
     """Return what a mixer makes of (B, T, D) in one direction, without a state."""
-    read, tokens = partial(mixer, reverse=reverse, pack_once=mixer.prepare()), piece_tokens(mixer)
+    read, tokens = partial(mixer, reverse=reverse, prepared=mixer.prepare()), piece_tokens(mixer)
     return read_long(read, x, cu_seqlens, None, False, reverse=reverse, tokens=tokens)[0]
 
 

@@ -1,13 +1,12 @@
 """The mLSTM layer of the Bio-xLSTM models, with its up-projection before the cell (Beck et al. 2024, section 4.4)."""
 
-from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
-from bio_xlstm.kernels.mixer import MixerWeights, PackOnce, mlstm_mixer, pack
+from bio_xlstm.kernels.mixer import MixerWeights, PreparedWeights, mlstm_mixer
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
 from bio_xlstm.layers.norm import HeadNorm
@@ -56,28 +55,27 @@ class MlstmLayer(nn.Module):
         with_state: bool = True,
         *,
         reverse: bool = False,
-        pack_once: PackOnce | None = None,
+        prepared: PreparedWeights | None = None,
     ) -> tuple[Tensor, LayerState | None]:
         """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted.
 
-        `pack_once` is that of `prepare`, for many calls with the same weights.
+        `prepared` comes from `prepare`, for many calls with the same weights.
         """
         y, after = mlstm_mixer(
             self.up(x),  # (B, T, 2 I)
-            self.weights(),
+            prepared or self.weights(),
             eps=self.norm.eps,
             state=None if state is None else (state.mlstm, state.conv),
             cu_seqlens=cu_seqlens,
             reverse=reverse,
             with_state=with_state,
-            pack_once=pack_once,
             backend=self.backend,
         )  # y (B, T, I)
         return self.dropout(self.down(y)), None if after is None else LayerState(*after)
 
-    def prepare(self) -> PackOnce:
-        """Return a function that lays the weights out for the compiled loops, when it is first called."""
-        return cache(lambda: pack(self.weights()))
+    def prepare(self) -> PreparedWeights:
+        """Return the weights between the projections in a form that calls can share while they do not change."""
+        return PreparedWeights(self.weights())
 
     def weights(self) -> MixerWeights:
         """Name the weights between the two projections."""

@@ -6,6 +6,7 @@ A row's result does not depend on the other rows: every row is summed in the sam
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,10 +17,14 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-def panels_of(weight: Tensor) -> Any:
-    """Lay a matrix (outputs, inputs) out as float32 panels (panels, inputs, 16), filled up with zeros."""
+def panels_of(weight: Tensor, half: bool) -> Any:
+    """Lay a matrix (outputs, inputs) out as panels (panels, inputs, 16), filled up with zeros.
+
+    They are float32, or where half of the memory holds all there is to hold, the bits of bfloat16 as uint16.
+    """
     padded = F.pad(weight.detach().float(), (0, 0, 0, -len(weight) % COLUMNS))
-    return padded.unflatten(0, (-1, COLUMNS)).mT.contiguous().numpy()
+    panels = padded.unflatten(0, (-1, COLUMNS)).mT.contiguous()
+    return panels.bfloat16().view(torch.int16).numpy().view(np.uint16) if half else panels.numpy()
 
 
 def padded_bias(bias: Tensor | None, outputs: int) -> Any:
@@ -56,6 +61,7 @@ def project(
     begin and end are multiples of four; x and out may have spare columns, out at least up to the end of a panel.
     """
     _, depth, columns = panels.shape
+    stride = out.strides[0] // out.itemsize
     for panel in range(first, last):
         at = panel * columns
         for row in range(begin, end):
@@ -64,7 +70,23 @@ def project(
                 out[row, at + column] = before + bias[at + column]
         for row in range(begin, end, ROWS):
             add_matmul(
-                out, row * out.shape[1] + at, out.shape[1],
+                out, row * stride + at, stride,
                 x, row * x.shape[1], x.shape[1], 1,
                 panels, at * depth, columns, ROWS, depth, columns,
             )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def project_widened(
+    begin: int, end: int, first: int, last: int, x: Any, panels: Any, bias: Any, out: Any, add: bool
+) -> None:
+    """Do what `project` does with panels of bfloat16, each turned into float32 once for all rows."""
+    _, depth, columns = panels.shape
+    wide = np.empty((1, depth, columns), np.float32)
+    bits = wide.view(np.uint32)
+    for panel in range(first, last):
+        for k in range(depth):
+            for column in range(columns):
+                bits[0, k, column] = np.uint32(panels[panel, k, column]) << np.uint32(16)
+        at = panel * columns
+        project(begin, end, 0, 1, x, wide, bias[at:], out[:, at:], add)

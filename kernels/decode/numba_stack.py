@@ -11,7 +11,13 @@ from torch import Tensor
 
 from bio_xlstm.kernels.decode.cache import DecodeCache
 from bio_xlstm.kernels.decode.numba_decode import Arrays, arrays_of, read_range, read_tokens
-from bio_xlstm.kernels.decode.numba_projection import normalise, padded_bias, panels_of, project
+from bio_xlstm.kernels.decode.numba_projection import (
+    normalise,
+    padded_bias,
+    panels_of,
+    project,
+    project_widened,
+)
 from bio_xlstm.kernels.decode.weights import LayerWeights, StackWeights
 from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS
 from bio_xlstm.kernels.threads import count_threads, run_threads
@@ -27,8 +33,17 @@ _WORTH_WAKING = 1 << 16
 class _Map(NamedTuple):
     """Hold a dense map."""
 
-    panels: Any  # (panels, inputs, 16)
+    panels: Any  # (panels, inputs, 16) float32 or bits of bfloat16
     bias: Any  # (panels x 16,)
+
+    def apply(
+        self, begin: int, end: int, x: Any, out: Any, add: bool, part: tuple[int, int] | None = None
+    ) -> None:
+        """Map rows begin to end of x to out, or add them there; only some of the panels, where a part is named."""
+        # a few rows are as soon read with panels as they are
+        many = self.panels.dtype == np.uint16 and end - begin > ROWS
+        first, last = part or (0, len(self.panels))
+        (project_widened if many else project)(begin, end, first, last, x, self.panels, self.bias, out, add)
 
 
 class _Layer(NamedTuple):
@@ -44,17 +59,20 @@ class NumbaStack:
     """Read one token per slot of at most S.
 
     Many sequences are shared among threads and go through the whole stack by themselves; with few sequences it is the
-    outputs of every map that are shared.
+    outputs of every map that are shared. With `half` the maps are kept in bfloat16, which loses nothing where the
+    weights come from there, and halves what has to be read for few sequences.
     """
 
-    def __init__(self, weights: StackWeights, caches: list[DecodeCache]) -> None:
+    def __init__(self, weights: StackWeights, caches: list[DecodeCache], half: bool = False) -> None:
         slots, _, inner = caches[0].conv.shape
         self.vocabulary, dim = weights.head.shape
         self.embedding, self.norm = (
             part.detach().float().numpy() for part in (weights.embedding, weights.norm)
         )
-        self.layers = [_lay_out(layer, cache) for layer, cache in zip(weights.layers, caches, strict=True)]
-        self.head, self.eps = _map(weights.head, None), np.float32(weights.eps)
+        self.layers = [
+            _lay_out(layer, cache, half) for layer, cache in zip(weights.layers, caches, strict=True)
+        ]
+        self.head, self.eps = _map(weights.head, None, half), np.float32(weights.eps)
         rows = -(-slots // ROWS) * ROWS
         self.x, self.normed = _rows(rows, dim), _rows(rows, dim)
         self.up, self.convolved, self.y = _rows(rows, 2 * inner), _rows(rows, inner), _rows(rows, inner)
@@ -81,11 +99,11 @@ class NumbaStack:
         stop, eps = -(-end // ROWS) * ROWS, self.eps
         for layer in self.layers:
             normalise(begin, end, self.x, layer.norm, eps, self.normed)
-            project(begin, stop, 0, len(layer.up.panels), self.normed, *layer.up, self.up, False)
+            layer.up.apply(begin, stop, self.normed, self.up, add=False)
             read_range(begin, end, self.up, self.y, self.convolved, slots, eps, *layer.between)
-            project(begin, stop, 0, len(layer.down.panels), self.y, *layer.down, self.x, True)
+            layer.down.apply(begin, stop, self.y, self.x, add=True)
         normalise(begin, end, self.x, self.norm, eps, self.normed)
-        project(begin, stop, 0, len(self.head.panels), self.normed, *self.head, self.logits, False)
+        self.head.apply(begin, stop, self.normed, self.logits, add=False)
 
     def _read_together(self, count: int, slots: Any, threads: int) -> None:
         """Take all rows through the stack, map by map."""
@@ -106,7 +124,7 @@ def _share(count: int, x: Any, chosen: _Map, out: Any, add: bool, threads: int) 
 
     def work(thread: int) -> None:
         first, last = (panels * edge // threads for edge in (thread, thread + 1))
-        project(0, rows, first, last, x, *chosen, out, add)
+        chosen.apply(0, rows, x, out, add, (first, last))
 
     run_threads(work, threads)
 
@@ -116,12 +134,12 @@ def _rows(rows: int, width: int) -> Any:
     return np.zeros((rows, -(-width // COLUMNS) * COLUMNS + _SPARE), np.float32)
 
 
-def _map(weight: Tensor, bias: Tensor | None) -> _Map:
+def _map(weight: Tensor, bias: Tensor | None, half: bool) -> _Map:
     """Lay out a matrix and its bias."""
-    return _Map(panels_of(weight), padded_bias(bias, len(weight)))
+    return _Map(panels_of(weight, half), padded_bias(bias, len(weight)))
 
 
-def _lay_out(layer: LayerWeights, cache: DecodeCache) -> _Layer:
+def _lay_out(layer: LayerWeights, cache: DecodeCache, half: bool) -> _Layer:
     """Lay out one layer."""
-    up, down = _map(layer.up, layer.up_bias), _map(layer.down, layer.down_bias)
+    up, down = _map(layer.up, layer.up_bias, half), _map(layer.down, layer.down_bias, half)
     return _Layer(layer.norm.detach().float().numpy(), up, arrays_of(layer.mixer, cache), down)

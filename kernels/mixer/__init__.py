@@ -1,6 +1,6 @@
 """The inside of an mLSTM layer, between its two projections, as one primitive."""
 
 from bio_xlstm.kernels.mixer.dispatch import mlstm_mixer
-from bio_xlstm.kernels.mixer.weights import MixerWeights, PackedWeights, PackOnce, pack
+from bio_xlstm.kernels.mixer.weights import MixerWeights, PreparedWeights
 
-__all__ = ["MixerWeights", "PackOnce", "PackedWeights", "mlstm_mixer", "pack"]
+__all__ = ["MixerWeights", "PreparedWeights", "mlstm_mixer"]

@@ -8,7 +8,7 @@ from torch import Tensor
 from bio_xlstm.kernels.autograd import given_precision
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mixer.compose import compose
-from bio_xlstm.kernels.mixer.weights import MixerWeights, PackOnce, can_pack, check_weights
+from bio_xlstm.kernels.mixer.weights import MixerWeights, PreparedWeights, can_pack
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.mlstm.state import check_state
 from bio_xlstm.kernels.packing import check_cu_seqlens
@@ -16,20 +16,20 @@ from bio_xlstm.kernels.packing import check_cu_seqlens
 Mixed = tuple[Tensor, tuple[MlstmState, Tensor] | None]
 
 
-def _numba(up: Tensor, weights: MixerWeights, pack_once: PackOnce | None, **form: Any) -> Mixed:
+def _numba(up: Tensor, weights: PreparedWeights, **form: Any) -> Mixed:
     """Fuse where the shapes fit the compiled loops."""
     from bio_xlstm.kernels.mixer.numba_mixer import LONGEST_WINDOW, mix_numba
 
-    if can_pack(weights) and weights.conv.shape[1] <= LONGEST_WINDOW:
-        return mix_numba(up, weights, pack_once, **form)
-    return compose(up, weights, backend="numba", conv_backend="torch", **form)
+    if can_pack(weights.plain) and weights.plain.conv.shape[1] <= LONGEST_WINDOW:
+        return mix_numba(up, weights, **form)
+    return compose(up, weights.plain, backend="numba", conv_backend="torch", **form)
 
 
 def _composed(backend: str) -> Callable[..., Mixed]:
-    """Return a mixer put together from the primitives of a backend, which have no use for packed weights."""
+    """Return a mixer put together from the primitives of a backend."""
 
-    def run(up: Tensor, weights: MixerWeights, pack_once: PackOnce | None, **form: Any) -> Mixed:
-        return compose(up, weights, backend=backend, **form)
+    def run(up: Tensor, weights: PreparedWeights, **form: Any) -> Mixed:
+        return compose(up, weights.plain, backend=backend, **form)
 
     return run
 
@@ -47,14 +47,13 @@ _AUTO = _composed("auto")
 @given_precision
 def mlstm_mixer(
     up: Tensor,
-    weights: MixerWeights,
+    weights: MixerWeights | PreparedWeights,
     *,
     eps: float = 1e-5,
     state: tuple[MlstmState, Tensor] | None = None,
     cu_seqlens: Tensor | None = None,
     reverse: bool = False,
     with_state: bool = True,
-    pack_once: PackOnce | None = None,
     backend: str = "auto",
 ) -> Mixed:
     """Compute what an mLSTM layer does between its two projections.
@@ -64,13 +63,13 @@ def mlstm_mixer(
 
     Args:
         up: (B, T, 2 I), the branch first, then what gates the result; any float dtype.
-        weights: the weights of the layer, `MixerWeights`; cast to the dtype of up where theirs is another.
+        weights: the weights of the layer, cast to the dtype of up where theirs is another; `PreparedWeights` where
+            many calls share them.
         eps: epsilon of the head norm.
         state: mLSTM state and convolution window (N, W - 1, I) of each sequence before its first token.
         cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
         reverse: read every sequence right to left; y stays in input order.
         with_state: return the state after the last token; without it None comes back, and time is saved.
-        pack_once: gives the same weights from `pack`; where many calls without gradients share them, it saves time.
         backend: "auto", "numba" (fused, CPU), "triton", "torch" or "reference".
 
     Returns:
@@ -79,23 +78,24 @@ def mlstm_mixer(
     Raises:
         ValueError: a shape or the backend does not fit; the message names it.
     """
-    if up.dim() != 3 or 0 in up.shape or up.shape[2] != 2 * weights.inner:
+    prepared = weights if isinstance(weights, PreparedWeights) else PreparedWeights(weights)
+    plain = prepared.plain
+    if up.dim() != 3 or 0 in up.shape or up.shape[2] != 2 * plain.inner:
         raise ValueError(
-            f"up must be (B, T, {2 * weights.inner}) with at least one token, got {tuple(up.shape)}"
+            f"up must be (B, T, {2 * plain.inner}) with at least one token, got {tuple(up.shape)}"
         )
     if not up.is_floating_point():
         raise ValueError(f"up must be a floating-point tensor, got {up.dtype}")
-    check_weights(weights, up.device)
+    prepared.check(up.device)
     batch, time, _ = up.shape
-    _check_state(state, batch if cu_seqlens is None else check_cu_seqlens(cu_seqlens, batch, time), weights)
+    _check_state(state, batch if cu_seqlens is None else check_cu_seqlens(cu_seqlens, batch, time), plain)
     if backend == "auto" and up.device.type != "cpu":
         run: Callable[..., Mixed] = _AUTO
     else:
         run = choose_backend("mlstm_mixer", backend, BACKENDS, up.device, up.dtype)
     return run(
         up,
-        weights,
-        pack_once,
+        prepared,
         eps=eps,
         state=state,
         cu_seqlens=cu_seqlens,

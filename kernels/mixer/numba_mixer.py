@@ -17,11 +17,11 @@ from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mixer.numba_enter import TILE, Packed, Tiles, enter, leave, leave_convolution
 from bio_xlstm.kernels.mixer.numba_mix import mix
 from bio_xlstm.kernels.mixer.numba_mix_backward import Back, Found, Kept, unmix
-from bio_xlstm.kernels.mixer.weights import PANEL, MixerWeights, PackedWeights, PackOnce, pack
+from bio_xlstm.kernels.mixer.weights import PANEL, PackedWeights, PreparedWeights, pack
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work
-from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace, plan_work
+from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace
 from bio_xlstm.kernels.mlstm.state import MlstmState
-from bio_xlstm.kernels.mlstm.work import to_array
+from bio_xlstm.kernels.mlstm.work import share_out, to_array
 from bio_xlstm.kernels.numba_quads import QUAD, make_quads
 from bio_xlstm.kernels.packing import find_bounds
 from bio_xlstm.kernels.threads import count_threads, run_threads
@@ -51,14 +51,25 @@ def _tiles(bounds: tuple[int, ...], reverse: bool) -> Tiles:
     return Tiles(np.array(bounds, np.int64), sequence, offset, reverse)
 
 
-def _plan(bounds: tuple[int, ...], weights: MixerWeights, depth: int, reverse: bool, eps: float) -> Plan:
-    """Plan the work on sequences between bounds."""
-    width = weights.inner // weights.heads
+@lru_cache(maxsize=32)
+def _plan(
+    bounds: tuple[int, ...], inner: int, heads: int, block: int, reverse: bool, eps: float, threads: int
+) -> Plan:
+    """Plan the work on sequences between bounds for a layer of I channels in diagonal blocks of P."""
+    width = inner // heads
     size = choose_size(int(np.diff(bounds).max()), width, width)
-    group, quads = lcm(width, depth) // width, weights.query.shape[-1] <= QUAD
-    return Plan(
-        _tiles(bounds, reverse), plan_work(bounds, weights.heads // group, size, reverse), group, quads, eps
-    )
+    # a panel of a map depends on as many channels
+    group = lcm(width, max(block, PANEL)) // width
+    work = Work(*share_out(bounds, heads // group, size, threads), size, reverse)
+    return Plan(_tiles(bounds, reverse), work, group, block <= QUAD, eps)
+
+
+def _shared_arrays(weights: PreparedWeights, quads: bool) -> Packed:
+    """Return the weights as arrays, made once for all calls that share them."""
+    if "arrays" not in weights.layouts:
+        weights.layouts["arrays"] = _to_arrays(weights.packed, quads)
+    found: Packed = weights.layouts["arrays"]
+    return found
 
 
 def _to_arrays(weights: PackedWeights, quads: bool) -> Packed:
@@ -85,16 +96,15 @@ def _forward(
     plan: Plan,
     heads: int,
     up: Tensor,
-    weights: PackedWeights,
+    packed: Packed,
     first: Memory,
     window: np.ndarray,
     keep: bool,
     end: bool,
 ) -> tuple[Tensor, Memory, _Kept]:
     """Return y (T, I), the last memories and what was kept."""
-    total, inner = len(up), len(weights.norm)
+    ups, (total, inner) = to_array(up), (len(up), len(packed.norm))
     width, chunks = inner // heads, int(plan.work.chunks[-1])
-    ups, packed = to_array(up), _to_arrays(weights, plan.quads)
     x, y = np.empty((total, inner), np.float32), np.empty((total, inner), np.float32)
     h = np.empty((total if keep else 0, inner), np.float32)
     i, f = np.empty((total, heads), np.float32), np.empty((total, heads), np.float32)
@@ -122,7 +132,8 @@ class _Fused(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         weights, state = PackedWeights(*rest[:10]), rest[10:]  # type: ignore[arg-type]
         first, window = _begin(state, heads, len(weights.norm), len(weights.taps))
-        y, last, kept = _forward(plan, heads, up, weights, first, window, True, end)
+        arrays = _to_arrays(weights, plan.quads)
+        y, last, kept = _forward(plan, heads, up, arrays, first, window, True, end)
         ctx.plan, ctx.heads, ctx.kept = plan, heads, kept
         c, n, m = (torch.from_numpy(part) for part in last)
         # torch notices when what it keeps is written to, the last memory included
@@ -249,8 +260,7 @@ def _leave(
 
 def mix_numba(
     up: Tensor,
-    weights: MixerWeights,
-    pack_once: PackOnce | None = None,
+    weights: PreparedWeights,
     *,
     eps: float,
     state: tuple[MlstmState, Tensor] | None,
@@ -259,24 +269,25 @@ def mix_numba(
     with_state: bool,
 ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
     """Run the fused layer; see `bio_xlstm.kernels.mixer.mlstm_mixer` for shapes."""
-    batch, time, _ = up.shape
+    (batch, time, _), plain = up.shape, weights.plain
+    inner, heads, (taps, block) = plain.inner, plain.heads, (plain.conv.shape[1], plain.query.shape[2])
     bounds = find_bounds(batch, time, cu_seqlens)
-    # weights packed earlier lead no gradients to the plain ones
-    packed = pack(weights) if pack_once is None or torch.is_grad_enabled() else pack_once()
-    plan = _plan(bounds, weights, packed.query.shape[1], reverse, eps)
-    flat = up.flatten(0, 1)  # (T, 2 I)
+    plan = _plan(bounds, inner, heads, block, reverse, eps, count_threads())
+    flat = up.flatten(0, 1).float()  # (T, 2 I)
     before: tuple[Tensor | None, ...] = (None,) * 4
     if state is not None:
-        before = (*state[0], state[1])
-    tensors = (flat.float(), *packed, *(None if part is None else part.float() for part in before))
-    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
-        y, *last = _Fused.apply(plan, weights.heads, with_state, *tensors)
+        before = tuple(part.float() for part in (*state[0], state[1]))
+    # what was laid out earlier leads no gradients to the weights
+    tensors = (flat, *pack(plain), *before) if torch.is_grad_enabled() else ()
+    if any(x is not None and x.requires_grad for x in tensors):
+        y, *last = _Fused.apply(plan, heads, with_state, *tensors)
     else:
-        first, window = _begin(tensors[11:], weights.heads, weights.inner, len(packed.taps))
-        y, memory, _ = _forward(plan, weights.heads, flat.float(), packed, first, window, False, with_state)
+        first, window = _begin(before, heads, inner, taps)
+        arrays = _shared_arrays(weights, plan.quads)
+        y, memory, _ = _forward(plan, heads, flat, arrays, first, window, False, with_state)
         last = [torch.from_numpy(part) for part in memory]
     y = y.to(up.dtype).unflatten(0, (batch, time))
     if not with_state:
         return y, None
-    window_after = carry_window(flat[:, : weights.inner], before[3], bounds, len(packed.taps), reverse)
+    window_after = carry_window(up.flatten(0, 1)[:, :inner], before[3], bounds, taps, reverse)
     return y, (MlstmState(*last), window_after)

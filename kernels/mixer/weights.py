@@ -1,7 +1,7 @@
 """The weights of an mLSTM layer between its two projections, and the form in which compiled loops read them."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,7 +58,27 @@ class PackedWeights(NamedTuple):
     skip: Tensor  # (I,)
 
 
-PackOnce = Callable[[], PackedWeights]
+class PreparedWeights:
+    """Share weights among calls, between which they do not change: they are checked and laid out once.
+
+    Nothing is laid out before it is needed. With gradients every call lays them out itself, as autograd must see it.
+    """
+
+    def __init__(self, plain: MixerWeights) -> None:
+        self.plain = plain
+        self.layouts: dict[str, Any] = {}  # other layouts of backends, by their names
+        self._checked: torch.device | None = None
+
+    @cached_property
+    def packed(self) -> PackedWeights:
+        """Return the weights in panels."""
+        return pack(self.plain)
+
+    def check(self, device: torch.device) -> None:
+        """Refuse weights that do not belong together or to a device, with ValueError."""
+        if self._checked != device:
+            check_weights(self.plain, device)
+            self._checked = device
 
 
 def check_weights(weights: MixerWeights, device: torch.device) -> None:

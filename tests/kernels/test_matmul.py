@@ -19,3 +19,15 @@ def test_adds_the_product(rows: int, depth: int, columns: int, transposed: bool)
     strides = (1, 91) if transposed else (91, 1)
     add_matmul(out, 3 * 60 + 7, 60, a, 2 * 91 + 5, *strides, b, 67 + 9, 67, rows, depth, columns)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)
+
+
+def test_reads_bfloat16() -> None:
+    """Take the bits of bfloat16 on the right for the numbers that they are."""
+    random = np.random.default_rng(1)
+    a, b = random.standard_normal((4, 37), np.float32), random.standard_normal((37, 16), np.float32)
+    bits = (b.view(np.uint32) >> 16).astype(np.uint16)
+    exact = (bits.astype(np.uint32) << 16).view(np.float32)
+    out, wide = np.zeros((4, 16), np.float32), np.zeros((4, 16), np.float32)
+    add_matmul(out, 0, 16, a, 0, 37, 1, bits, 0, 16, 4, 37, 16)
+    add_matmul(wide, 0, 16, a, 0, 37, 1, exact, 0, 16, 4, 37, 16)
+    np.testing.assert_array_equal(out, wide)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,6 +54,31 @@ def test_nested_calls_come_to_an_end():
     with ThreadPoolExecutor(1) as executor:
         executor.submit(run_threads, outer, 2).result(timeout=20)
     assert sorted(seen) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_several_callers_have_threads_of_their_own():
+    together, seen = threading.Barrier(6, timeout=10), []
+
+    def work(thread: int) -> None:
+        # passed only when both callers' parts run at the same time
+        together.wait()
+        seen.append(thread)
+
+    with ThreadPoolExecutor(2) as executor:
+        for call in [executor.submit(run_threads, work, 3) for _ in range(2)]:
+            call.result(timeout=20)
+    assert sorted(seen) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_finished_call_is_forgotten():
+    class Buffer:
+        """Stand for memory that a call refers to."""
+
+    buffer = Buffer()
+    kept = weakref.ref(buffer)
+    run_threads(lambda thread, own=buffer: None, 3)
+    del buffer
+    assert kept() is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -67,7 +67,6 @@ def test_pieces_are_the_whole(
 
 def shorten(monkeypatch: pytest.MonkeyPatch, tokens: int = 20) -> None:
     """Read small pieces."""
-    monkeypatch.setattr(module, "count_threads", lambda: 1)
     monkeypatch.setattr(module, "PIECE_TOKENS", tokens)
     monkeypatch.setattr(module, "PIECE_NUMBERS", 1)
 
