@@ -1,71 +1,66 @@
-"""Products of a few rows with one matrix, in loops that the compiler turns into vector instructions.
+"""Products of a few rows with one matrix inside a compiled loop, a tile of the result in registers.
 
-The matrix is read once for every two rows. Its height must be a multiple of eight.
+The matrix comes in panels of neighbouring columns, as `panels_of` cuts it: the fewer rows, the wider.
 """
 
 import numpy as np
 from numba import njit
+from torch import Tensor
+from torch.nn.functional import pad
+
+from bio_xlstm.kernels.numba_matmul import COLUMNS, ROWS, add_matmul, tile_of
 
 # infinities and NaN are values here, sums may be reordered
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-HEIGHT = 8  # the height of the matrix is a multiple of it
 
-_ZERO = np.float32(0)
+_NUMBERS = ROWS * COLUMNS  # held in registers
+_add_row, _add_pair = tile_of(1, _NUMBERS), tile_of(2, _NUMBERS // 2)
 
 
-@njit(fastmath=FAST, error_model="numpy", forceinline=True)
-def add_product(left: np.ndarray, matrix: np.ndarray, out: np.ndarray, rows: int) -> None:
-    """Add left @ matrix to out; where rows is odd and above one, a row behind the last must exist and is spoilt."""
-    height, width = matrix.shape
-    if rows == 1:
-        for k in range(0, height, 8):
-            a, b, c, d = left[0, k], left[0, k + 1], left[0, k + 2], left[0, k + 3]
-            e, f, g, h = left[0, k + 4], left[0, k + 5], left[0, k + 6], left[0, k + 7]
-            for j in range(width):
-                out[0, j] += (
-                    (a * matrix[k, j] + b * matrix[k + 1, j])
-                    + (c * matrix[k + 2, j] + d * matrix[k + 3, j])
-                    + (e * matrix[k + 4, j] + f * matrix[k + 5, j])
-                    + (g * matrix[k + 6, j] + h * matrix[k + 7, j])
-                )
-        return
-    for k in range(0, height, 4):
-        for s in range(0, rows, 2):
-            a, b, c, d = left[s, k], left[s, k + 1], left[s, k + 2], left[s, k + 3]
-            e, f, g, h = left[s + 1, k], left[s + 1, k + 1], left[s + 1, k + 2], left[s + 1, k + 3]
-            for j in range(width):
-                p, q, u, v = matrix[k, j], matrix[k + 1, j], matrix[k + 2, j], matrix[k + 3, j]
-                out[s, j] += (a * p + b * q) + (c * u + d * v)
-                out[s + 1, j] += (e * p + f * q) + (g * u + h * v)
+def panels_of(matrix: Tensor, rows: int) -> Tensor:
+    """Return (H, depth, width) as (H, panels, depth, columns), filled up with zeros, for so many rows at once."""
+    heads, depth, width = matrix.shape
+    columns = _NUMBERS // min(_fill(rows), ROWS)
+    return pad(matrix, (0, -width % columns)).view(heads, depth, -1, columns).transpose(1, 2).contiguous()
+
+
+def scratch_of(panels: Tensor, rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the shapes of the left side and of the result, for at most so many rows."""
+    _, count, depth, columns = panels.shape
+    return (_fill(rows), depth), (_fill(rows), count * columns)
+
+
+def _fill(rows: int) -> int:
+    """Return how many rows are computed for so many."""
+    return rows if rows <= 2 else -(-rows // ROWS) * ROWS
 
 
 @njit(fastmath=FAST, error_model="numpy", forceinline=True)
-def put_transposed(left: np.ndarray, matrix: np.ndarray, out: np.ndarray, rows: int) -> None:
-    """Write left @ matrix.T to out; where rows is odd and above one, a row behind the last is spoilt as above."""
-    height, width = matrix.shape
-    for k in range(0, height, 4):
-        if rows == 1:
-            a = b = c = d = _ZERO
-            for j in range(width):
-                x = left[0, j]
-                a += x * matrix[k, j]
-                b += x * matrix[k + 1, j]
-                c += x * matrix[k + 2, j]
-                d += x * matrix[k + 3, j]
-            out[0, k], out[0, k + 1], out[0, k + 2], out[0, k + 3] = a, b, c, d
-            continue
-        for s in range(0, rows, 2):
-            a = b = c = d = e = f = g = h = _ZERO
-            for j in range(width):
-                x, y = left[s, j], left[s + 1, j]
-                p, q, u, v = matrix[k, j], matrix[k + 1, j], matrix[k + 2, j], matrix[k + 3, j]
-                a += x * p
-                b += x * q
-                c += x * u
-                d += x * v
-                e += y * p
-                f += y * q
-                g += y * u
-                h += y * v
-            out[s, k], out[s, k + 1], out[s, k + 2], out[s, k + 3] = a, b, c, d
-            out[s + 1, k], out[s + 1, k + 1], out[s + 1, k + 2], out[s + 1, k + 3] = e, f, g, h
+def add_product(left: np.ndarray, panels: np.ndarray, out: np.ndarray, rows: int) -> None:
+    """Add left @ matrix to out (shapes as of `scratch_of`); what stands in the unused rows of out is spoilt."""
+    count, depth, columns = panels.shape
+    width, size = out.shape[1], depth * columns
+    if len(left) == 1:
+        for panel in range(count):
+            _add_row(out, panel * columns, width, left, 0, depth, 1, panels, panel * size, columns, depth)
+    elif len(left) == 2:
+        for panel in range(count):
+            _add_pair(out, panel * columns, width, left, 0, depth, 1, panels, panel * size, columns, depth)
+    else:
+        filled = (rows + ROWS - 1) // ROWS * ROWS
+        for panel in range(count):
+            add_matmul(
+                out,
+                panel * columns,
+                width,
+                left,
+                0,
+                depth,
+                1,
+                panels,
+                panel * size,
+                columns,
+                filled,
+                depth,
+                columns,
+            )

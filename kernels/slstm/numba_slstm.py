@@ -9,12 +9,12 @@ from numba import njit
 from torch import Tensor
 
 from bio_xlstm.kernels.numba_pointwise import exp_normal32, log_sigmoid32, sigmoid32, tanh32
-from bio_xlstm.kernels.slstm.numba_products import FAST, HEIGHT, add_product, put_transposed
+from bio_xlstm.kernels.slstm.numba_products import FAST, add_product, panels_of, scratch_of
 from bio_xlstm.kernels.slstm.scan import SEGMENT, Adjoint, Layout, run_scan
 from bio_xlstm.kernels.slstm.state import SlstmState
 from bio_xlstm.kernels.threads import count_threads, run_threads
 
-BLOCK = 8  # sequences that read the recurrent weights together, even
+BLOCK = 8  # sequences that read the recurrent weights together
 
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 # slots of a trace: the memory before a token, and at the token 1 / n times what is kept, the share of the new token
@@ -35,7 +35,7 @@ def _advance(gates: np.ndarray, s: int, c: np.ndarray, n: np.ndarray, m: np.ndar
         m[k] = max(old, i)
         c[k] = keep * c[k] + write * tanh32(z)
         n[k] = keep * n[k] + write
-        h[s, k] = c[k] / n[k] * sigmoid32(o)
+        h[s, k] = c[k] / (n[k] * (_ONE + exp_normal32(-o)))
 
 
 @njit(fastmath=FAST, error_model="numpy", forceinline=True)
@@ -122,8 +122,9 @@ def _forward(
     sequences, heads, width = state.shape[1:]
     for task in tasks:
         head, low = task % heads, task // heads * block
-        rows = min(block, sequences - low)
-        for s in range(rows):
+        count = min(block, sequences - low)
+        rows = count
+        for s in range(count):
             for k in range(width):
                 hidden[s, k] = state[0, places[low + s, 0], head, k]
         for position in range(places[low, 2]):
@@ -147,7 +148,9 @@ def _forward(
                 _advance(work, s, state[1, row, head], state[2, row, head], state[3, row, head], hidden)
                 for k in range(width):
                     y[token, head, k] = hidden[s, k]
-                    state[0, row, head, k] = hidden[s, k]
+        for s in range(count):
+            for k in range(width):
+                state[0, places[low + s, 0], head, k] = hidden[s, k]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -166,8 +169,8 @@ def _backward(
     dn: np.ndarray,
     dl: np.ndarray,
     dm: np.ndarray,
-    back: np.ndarray,
     work: np.ndarray,
+    back: np.ndarray,
     trace: np.ndarray,
     top: np.ndarray,
 ) -> None:
@@ -196,7 +199,10 @@ def _backward(
                     _return(gates[token, head], dy[token, head], trace[s], j, back[s], *carried, work[s])
                     for k in range(4 * width):
                         dx[token, head, k] = work[s, k]
-                put_transposed(work, r[head], back, rows)
+                for s in range(rows):
+                    for k in range(width):
+                        back[s, k] = _ZERO
+                add_product(work, r[head], back, rows)
         for s in range(count):
             for k in range(width):
                 dh[places[low + s, 0], head, k] = back[s, k]
@@ -209,8 +215,7 @@ class _Tasks:
         """Choose large blocks where there are tasks enough."""
         self.places = torch.stack([layout.order, layout.start, layout.length, layout.mark], 1).numpy()
         self.step, threads, sequences = layout.direction, count_threads(), len(self.places)
-        # even, as the products take the rows in pairs
-        self.block = 2 * max(1, min(BLOCK, sequences * heads // threads) // 2)
+        self.block = max(1, min(BLOCK, sequences, sequences * heads // threads))
         count = -(-sequences // self.block) * heads
         # round robin over falling lengths, so that every thread gets long and short sequences
         self.shares = [np.arange(thread, count, threads) for thread in range(min(threads, count))]
@@ -227,14 +232,6 @@ class _Tasks:
         run_threads(call, len(self.shares))
 
 
-def _pad(r: Tensor) -> Tensor:
-    """Return the weights as (H, K, 4K) with zero rows up to a multiple of the height that the products need."""
-    heads, width = r.shape[:2]
-    padded = r.new_zeros(heads, -(-width // HEIGHT) * HEIGHT, 4 * width)
-    padded[:, :width] = r.flatten(2)
-    return padded
-
-
 class NumbaScan:
     """Read all sequences in compiled loops, blocks of sequences and heads in parallel."""
 
@@ -245,9 +242,9 @@ class NumbaScan:
         tokens, heads, _, width = x.shape
         gates = x.new_empty(tokens if keep else 0, heads, 4 * width)
         marks = x.new_empty(layout.marks if keep else 0, 3, heads, width)
-        y, last, weights = x.new_empty(tokens, heads, width), torch.stack(state), _pad(r)
-        tasks = _Tasks(layout, heads)
-        scratch = (tasks.block, weights.shape[1]), (tasks.block, 4 * width)
+        y, last, tasks = x.new_empty(tokens, heads, width), torch.stack(state), _Tasks(layout, heads)
+        weights = panels_of(r.flatten(2), tasks.block)
+        scratch = scratch_of(weights, tasks.block)
         tasks.run(_forward, scratch, x.flatten(2), weights, b.flatten(1), gates, marks, y, last)
         return y, SlstmState(*last.unbind()), (gates, marks)
 
@@ -256,13 +253,15 @@ class NumbaScan:
     ) -> tuple[Tensor, SlstmState]:
         """Return the gradients of x and of the initial state."""
         tokens, heads, width = dy.shape
-        dx, weights = dy.new_empty(tokens, heads, 4, width), _pad(r)
+        dx, tasks = dy.new_empty(tokens, heads, 4, width), _Tasks(layout, heads)
+        weights = panels_of(r.flatten(2).transpose(1, 2), tasks.block)
         dh, dc, dl, dm = (part.clone() for part in end)
         dn = torch.empty_like(dc)
-        tasks = _Tasks(layout, heads)
+        work, back = scratch_of(weights, tasks.block)
         trace = (tasks.block, SEGMENT + 1, _SLOTS, width)
-        scratch = (tasks.block, weights.shape[1]), (tasks.block, 4 * width), trace, (width,)
-        tasks.run(_backward, scratch, *kept, weights, dy, dx.flatten(2), dh, dc, dn, dl, dm)
+        tasks.run(
+            _backward, (work, back, trace, (width,)), *kept, weights, dy, dx.flatten(2), dh, dc, dn, dl, dm
+        )
         return dx, SlstmState(dh, dc, dn, dl + dm)
 
 

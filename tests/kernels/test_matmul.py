@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+from numba import njit
 
 from bio_xlstm.kernels.numba_matmul import add_matmul
+from bio_xlstm.kernels.slstm.numba_products import add_product, panels_of, scratch_of
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -31,3 +34,20 @@ def test_reads_bfloat16() -> None:
     add_matmul(out, 0, 16, a, 0, 37, 1, bits, 0, 16, 4, 37, 16)
     add_matmul(wide, 0, 16, a, 0, 37, 1, exact, 0, 16, 4, 37, 16)
     np.testing.assert_array_equal(out, wide)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 9])
+def test_few_rows(rows: int) -> None:
+    """Add the products of few rows with a matrix in panels, whatever its size."""
+    left, matrix, start = torch.randn(rows, 21), torch.randn(2, 21, 37), torch.randn(rows, 37)
+    panels = panels_of(matrix, rows)
+    a, out = (np.zeros(shape, np.float32) for shape in scratch_of(panels, rows))
+    a[:rows], out[:rows, :37] = left, start
+    _add_product(a, panels[1].numpy(), out, rows)
+    np.testing.assert_allclose(out[:rows, :37], start + left @ matrix[1], rtol=0, atol=1e-5)
+
+
+@njit
+def _add_product(left: np.ndarray, panels: np.ndarray, out: np.ndarray, rows: int) -> None:
+    """Call the compiled function."""
+    add_product(left, panels, out, rows)
