@@ -118,16 +118,17 @@ def bound(model: SequenceModel, count: int, phase: str, dtype: torch.dtype) -> C
     config, device = model.config, model.device
     width = config.inner // config.heads
     later = window_lengths(width, width).later
+    # the memory is float32 always, the window in the dtype of the model: both in units of four bytes
+    memory, unit = width * width * (1 + 2 / later), model.dtype.itemsize / 4
     numbers = {
-        "molecule": [2 * width * min(position, window_lengths(width, width).first) for position in POSITIONS],
-        "long": [round(window_costs(width, width, later))],
+        "molecule": [
+            round(unit * 2 * width * min(position, window_lengths(width, width).first))
+            for position in POSITIONS
+        ],
+        "long": [round(memory + unit * (window_costs(width, width, later) - memory))],
     }[phase]
-    # memory is float32 always, and the window in the dtype of the model
-    kind = model.dtype if phase == "molecule" else torch.float32
     heads = count * config.heads * config.blocks
-    state = torch.zeros(
-        heads * max(numbers), dtype=torch.int32 if kind.itemsize == 4 else torch.int16, device=device
-    )
+    state = torch.zeros(heads * max(numbers), device=device)
     target = torch.zeros(count, config.dim, device=device, dtype=dtype)
     inner = torch.zeros(count, config.inner, device=device, dtype=dtype)
     layers = [
@@ -142,7 +143,7 @@ def bound(model: SequenceModel, count: int, phase: str, dtype: torch.dtype) -> C
                 F.linear(inner, down)
             F.linear(target, head)
             # the quickest way in which torch reads without writing
-            state[: heads * amount].view(torch.float32).max()
+            state[: heads * amount].max()
 
     own = dtype == model.dtype
     name, role = (NAME, "bound") if own else (FLOAT32_NAME, "float32 bound")

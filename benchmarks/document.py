@@ -37,7 +37,8 @@ command, for all contenders alike ({environment}). Cases are sequences x tokens,
 - Other columns: how many times our time another one takes; 3.0 x is three times as slow as ours.
 - The bound of a block is its two projections and the products inside the mLSTM, as torch computes them with operands in
   the cache; everything else counts as nothing. Triangles count in full, so leaving out their empty half can exceed 1.
-  That of a decoding step is its projections at that number of sequences, and the state read once.
+  That of a decoding step is its projections at that number of sequences, and the state read once; torch's products of
+  a few rows take longer than reading the weights does, so a step can be faster than this bound.
 - A processor without arithmetic for bfloat16 has it emulated: torch's products then take many times as long as in
   float32, and are an easy bound. `of float32 products` is the honest one: the same products in float32.
 

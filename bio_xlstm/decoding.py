@@ -1,9 +1,10 @@
 """Reading and writing sequences token by token: many at once, each on its own."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bio_xlstm.errors import ConfigError, ModelError
 from bio_xlstm.kernels.arithmetic import computing_dtype
@@ -14,7 +15,8 @@ from bio_xlstm.kernels.decode.torch_stack import TorchStack
 from bio_xlstm.kernels.decode.weights import LayerWeights, StackWeights
 from bio_xlstm.kernels.mixer.weights import MixerWeights
 from bio_xlstm.layers.block import Block
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.mlstm import LayerState, check_plain
+from bio_xlstm.layers.projection import Projection
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.state import ModelState
 
@@ -29,8 +31,10 @@ class Decoder:
     sequence. Compiled for the CPU, a slot's logits do not depend on the other slots, bit for bit; torch's products
     round differently for other numbers of rows (1e-6 relative in float32).
 
-    The weights are read once: make another Decoder when they have changed. Half-precision models are computed in
-    float32 where the processor has no arithmetic of their kind.
+    The weights are copied once: what is written to the model later changes nothing here, make another Decoder.
+    Adapters belong into the weights (`torch.nn.utils.parametrize`): replaced modules and hooks are refused. A Decoder
+    cannot be copied or pickled; `state` and `load` carry sequences from one to another. Half-precision models are
+    computed in float32 where the processor has no arithmetic of their kind.
 
     Args:
         model: a causal model of mLSTM blocks.
@@ -40,7 +44,7 @@ class Decoder:
             whole numbers, no result depends on them.
 
     Raises:
-        ConfigError: the model cannot be read token by token.
+        ConfigError: the model cannot be read token by token, or its modules were replaced or hooked.
         ValueError: the model is none, or slots, windows or the backend do not fit.
 
     Example:
@@ -64,6 +68,7 @@ class Decoder:
             raise ConfigError(
                 f"{model.name} reads {model.config.direction}: only causal models can be read token by token"
             )
+        _check_modules(model)
         config, self.device = model.config, model.device
         self.model_dtype, self.model_hash = model.embedding.weight.dtype, model.weight_hash()
         self.vocabulary = config.vocabulary
@@ -89,6 +94,12 @@ class Decoder:
         self.position = torch.zeros(slots, dtype=torch.int64, device=self.device)
         self._all = torch.arange(slots, device=self.device)
         self._stack = _choose_stack(weights, self.caches, backend, slots, self.device)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be copied or pickled: compiled loops and CUDA graphs hold on to this decoder's memory."""
+        raise TypeError(
+            "a Decoder cannot be copied or pickled: make another of the same model and load the state into it"
+        )
 
     @torch.no_grad()
     def step(self, tokens: Ids, slots: Ids | None = None) -> Tensor:
@@ -199,11 +210,24 @@ def _as_ids(name: str, length: str, given: Ids) -> Tensor:
     return found.to(torch.int64)
 
 
+def _check_modules(model: SequenceModel) -> None:
+    """Refuse a model whose modules do more than their weights say, for weights are all that a decoder reads."""
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise ConfigError(f"{name or 'the model'} has forward hooks, which a Decoder would leave out")
+    maps = {"embedding": nn.Embedding, "norm": nn.LayerNorm, "head": Projection}
+    for number in range(len(model.blocks)):
+        maps |= {f"blocks.{number}.norm": nn.LayerNorm}
+        maps |= {f"blocks.{number}.mixer.{part}": Projection for part in ("up", "down")}
+    for name, kind in maps.items():
+        check_plain(name, model.get_submodule(name), kind)
+
+
 def _stack_weights(model: SequenceModel, dtype: torch.dtype) -> StackWeights:
     """Collect a model's weights in one dtype."""
 
     def cast(weight: Tensor) -> Tensor:
-        return weight.detach().to(dtype)
+        return weight.detach().to(dtype, copy=True)
 
     def maybe(weight: Tensor | None) -> Tensor | None:
         return None if weight is None else cast(weight)

@@ -80,7 +80,10 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):
+            # click takes it for a user who left a prompt, but there are no prompts here
+            return _fail(error.__cause__)
         # --no-resume would throw away what was done
         again = command_line(without=("--no-resume",))
         click.echo(f"Interrupted. To go on where this run stopped:\n  {again}", err=True)
@@ -94,12 +97,16 @@ def run(arguments: list[str] | None = None) -> int:
         _forget_stdout()
         return FAILED
     except Exception as error:
-        # a fault of the machine or of this program; neither deserves a page of text unasked
-        _raise_if_verbose(error)
-        reason = " ".join(str(error).split()) or "no reason given"
-        kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
-        click.echo(f"Error: {kind}{reason} (-v shows the traceback)", err=True)
-        return FAILED
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    """Say in one line what failed in the machine or in this program; neither deserves a page of text unasked."""
+    _raise_if_verbose(error)
+    reason = " ".join(str(error).split()) or "no reason given"
+    kind = "" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: "
+    click.echo(f"Error: {kind}{reason} (-v shows the traceback)", err=True)
+    return FAILED
 
 
 def _raise_if_verbose(error: Exception) -> None:

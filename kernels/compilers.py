@@ -1,4 +1,4 @@
-"""Whether the compilers of the fused backends, numba and Triton, can be imported here, and if not, why."""
+"""Whether the compilers of the fused backends, numba and Triton, can be used here, and if not, why."""
 
 import warnings
 from functools import cache
@@ -34,7 +34,7 @@ def _start(compiler: str) -> None:
 
 def _broken(compiler: str, error: Exception) -> str:
     """Describe an error in one line, and warn: who has a compiler expects its speed."""
-    fault = f"{compiler} is installed but cannot be imported: {one_line(error)}"
+    fault = f"{compiler} is installed but cannot be used: {one_line(error)}"
     warnings.warn(f"{fault}; without it, torch computes", stacklevel=4)
     return fault
 

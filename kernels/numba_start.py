@@ -4,11 +4,13 @@ import logging
 import os
 import stat
 import tempfile
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from numba import config, njit
 from numba.core import event
+from numba.core.caching import IndexDataCacheFile
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +18,10 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 
 def start() -> None:
-    """Make numba ready for the compiled loops of this package."""
+    """Make numba ready for the compiled loops of this package; RuntimeError where it does not compile."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise RuntimeError("NUMBA_DISABLE_JIT is set")
+    _pass_over_damage()
     if not can_keep():
         folder = str(private_folder())
         config.CACHE_DIR = folder  # type: ignore[attr-defined]
@@ -36,6 +41,27 @@ def can_keep() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _pass_over_damage() -> None:
+    """Let numba compile anew where a file of compiled loops is cut short, by a full disk for instance.
+
+    By itself it catches no error of unpickling, so that such a file would stop every later run.
+    """
+    load = IndexDataCacheFile.load
+
+    @wraps(load)
+    def load_or_drop(self: Any, key: Any) -> Any:
+        """Return what is kept, or nothing."""
+        try:
+            return load(self, key)
+        except Exception as error:  # damaged pickles fail in any way
+            log.warning("%s is damaged (%s): compiling anew", self._index_path, type(error).__name__)
+            Path(self._index_path).unlink(missing_ok=True)
+            return None
+
+    if not hasattr(load, "__wrapped__"):
+        IndexDataCacheFile.load = load_or_drop  # type: ignore[method-assign]
 
 
 def private_folder() -> Path:

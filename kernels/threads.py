@@ -82,7 +82,8 @@ def run_threads(call: Callable[[int], None], threads: int) -> None:
     finally:
         for worker in team:
             worker.ended.acquire()
+        # read before another caller may have the team
+        errors = [worker.error for worker in team if worker.error is not None]
         idle.append(team)
-    for worker in team:
-        if worker.error is not None:
-            raise worker.error
+    if errors:
+        raise errors[0]

@@ -113,7 +113,7 @@ def _recall() -> dict[str, Verdict]:
     """Read all verdicts; none where the file cannot be read, and none of those that are damaged."""
     try:
         found = json.loads(memory_file().read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()
     return {place: Verdict(*entry) for place, entry in entries if _is_verdict(entry)}

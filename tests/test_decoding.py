@@ -1,5 +1,8 @@
 """Token by token a model says what it says about the whole sequence, in every slot, whatever the other slots do."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -213,6 +216,35 @@ def test_what_cannot_be_decoded_is_refused():
         Decoder(tiny(), 1, "cuda")
     with pytest.raises(ValueError, match="model must be a model, as bio_xlstm.load returns it, not str"):
         Decoder("chem-small", 1)
+
+
+def test_modules_that_do_more_than_their_weights_are_refused():
+    wrapped, hooked = tiny(), tiny()
+    wrapped.blocks[1].mixer.up = torch.nn.Sequential(wrapped.blocks[1].mixer.up)
+    with pytest.raises(ConfigError, match=r"blocks\.1\.mixer\.up was replaced by Sequential"):
+        Decoder(wrapped, 1)
+    hooked.blocks[0].mixer.register_forward_hook(lambda *_: None)
+    with pytest.raises(ConfigError, match=r"blocks\.0\.mixer has forward hooks"):
+        Decoder(hooked, 1)
+
+
+@pytest.mark.parametrize("copied", (copy.copy, copy.deepcopy, pickle.dumps))
+def test_a_decoder_is_not_copied(copied):
+    """Its compiled loops would go on writing to the memory of the first."""
+    with pytest.raises(TypeError, match="make another of the same model and load the state into it"):
+        copied(Decoder(tiny(), 1))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@torch.no_grad()
+def test_weights_are_copied(backend):
+    """Go on with the weights that the states belong to, whatever happens to the model."""
+    model, tokens = tiny(), draw(2, 6)
+    expected = read(Decoder(model, 2, backend), tokens)
+    decoder = Decoder(model, 2, backend)
+    for parameter in model.parameters():
+        parameter.add_(1)
+    assert torch.equal(read(decoder, tokens), expected)
 
 
 @pytest.mark.parametrize("slots", (0, -1, True, 2.5, "3", None))

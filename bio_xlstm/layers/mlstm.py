@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.kernels.mixer import MixerWeights, PreparedWeights, mlstm_mixer
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
@@ -20,6 +21,27 @@ class LayerState(NamedTuple):
     """Matrix memory, normaliser and stabiliser."""
     conv: Tensor
     """Last inputs of the convolution, (N, W - 1, I), oldest first."""
+
+
+# modules whose weights are read without calling them
+_READ: dict[str, type[nn.Module]] = {
+    "query": BlockDiagonal,
+    "key": BlockDiagonal,
+    "value": BlockDiagonal,
+    "input_gate": nn.Linear,
+    "forget_gate": nn.Linear,
+    "norm": HeadNorm,
+}
+
+
+def check_plain(name: str, module: nn.Module | None, kind: type[nn.Module]) -> None:
+    """Raise ConfigError where a module computes something else than its kind does; parametrised ones are as good."""
+    forward = getattr(module, "forward", None)
+    if getattr(forward, "__func__", None) is not kind.forward:
+        raise ConfigError(
+            f"{name} was replaced by {type(module).__name__}, which would have no effect: its weights are read "
+            "directly. Register the change as a parametrization (torch.nn.utils.parametrize)"
+        )
 
 
 class MlstmLayer(nn.Module):
@@ -78,7 +100,9 @@ class MlstmLayer(nn.Module):
         return PreparedWeights(self.weights())
 
     def weights(self) -> MixerWeights:
-        """Name the weights between the two projections."""
+        """Name the weights between the two projections; ConfigError where a module was replaced by another kind."""
+        for name, kind in _READ.items():
+            check_plain(name, self._modules[name], kind)
         return MixerWeights(
             self.conv_weight,
             self.conv_bias,

@@ -126,7 +126,8 @@ class SequenceModel(nn.Module):
 
     def weight_hash(self) -> str:
         """Return a hash of configuration and weights, in the dtype they have now."""
-        versions = tuple(number for parameter in self.parameters() for number in _version(parameter))
+        weights = list(self.parameters())
+        versions = (*(number for weight in weights for number in _version(weight)), *_sums(weights))
         if self._hash[0] != versions:
             digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
             for name, weight in sorted(self.state_dict().items()):
@@ -242,3 +243,12 @@ def _version(parameter: Tensor) -> tuple[int, int]:
     """Return numbers that change when a parameter is written to or replaced."""
     # tensors made in inference mode keep no count of writes
     return (0 if parameter.is_inference() else parameter._version), parameter.data_ptr()
+
+
+@torch.no_grad()
+def _sums(weights: list[nn.Parameter]) -> list[int]:
+    """Return the bits of each weight's sum: what is written through `.data` is counted nowhere else."""
+    found: list[int] = (
+        torch.stack([weight.sum(dtype=torch.float64) for weight in weights]).view(torch.int64).tolist()
+    )
+    return found

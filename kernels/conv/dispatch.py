@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bio_xlstm.kernels.autograd import given_precision
+from bio_xlstm.kernels.autograd import primitive
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.conv.reference import conv_reference, step
 from bio_xlstm.kernels.conv.torch_conv import conv_torch
@@ -35,7 +35,7 @@ BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 ACTIVATIONS = ("none", "silu")
 
 
-@given_precision
+@primitive
 def causal_conv(
     x: Tensor,
     weight: Tensor,
@@ -80,7 +80,7 @@ def causal_conv(
     return run(x, weight, bias, state=state, cu_seqlens=cu_seqlens, reverse=reverse, activation=activation)
 
 
-@given_precision
+@primitive
 def causal_conv_step(
     x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, activation: str = "none"
 ) -> tuple[Tensor, Tensor]:

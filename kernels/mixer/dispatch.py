@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bio_xlstm.kernels.autograd import given_precision
+from bio_xlstm.kernels.autograd import primitive
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mixer.compose import compose
 from bio_xlstm.kernels.mixer.weights import MixerWeights, PreparedWeights, can_pack
@@ -44,7 +44,7 @@ BACKENDS: dict[str, Callable[..., Mixed]] = {
 _AUTO = _composed("auto")
 
 
-@given_precision
+@primitive
 def mlstm_mixer(
     up: Tensor,
     weights: MixerWeights | PreparedWeights,

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bio_xlstm.kernels.autograd import given_precision
+from bio_xlstm.kernels.autograd import primitive
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mlstm.reference import mlstm_reference, step
 from bio_xlstm.kernels.mlstm.state import MlstmState, check_state
@@ -37,7 +37,7 @@ INPUT_GATES = ("exp", "sigmoid")
 LONGEST_CHUNK = 1024
 
 
-@given_precision
+@primitive
 def mlstm(
     q: Tensor,
     k: Tensor,
@@ -73,6 +73,13 @@ def mlstm(
     Raises:
         ValueError: a shape, an option or the backend does not fit; the message names it.
 
+    Limits, where T tokens are computed together rather than one by one:
+        - Inputs must be finite. Infinities and NaN never reach another sequence, but inside their own also tokens
+          before them, up to a chunk back. A gate is switched off by -100, not by -inf.
+        - Where n.q all but vanishes, the true gradients of the gates and of the initial m are small differences of
+          large terms. Their error is 1e-6 of those terms (of the gradients of q, k, c and n), not of themselves.
+        - Without normaliser h has the scale exp(m): gates that sum to more than 88 overflow float32.
+
     Example:
         >>> import torch
         >>> q = k = v = torch.randn(1, 5, 2, 8)
@@ -101,7 +108,7 @@ def mlstm(
     )
 
 
-@given_precision
+@primitive
 def mlstm_step(
     q: Tensor,
     k: Tensor,

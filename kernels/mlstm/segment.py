@@ -189,7 +189,8 @@ def backward_segment(
     """
     decay = scan_gates(tile.log_i, tile.log_f)
     weights = _weights(decay, trace.m_in, trace.m)
-    through = (dh * h).sum(-1) * trace.scale  # (G, H, L) minus the gradient of the normaliser
+    # (G, H, L) minus the gradient of the normaliser; without one, h may be so large that the product overflows
+    through = (dh * h).sum(-1) * trace.scale if form.normalize else torch.zeros_like(trace.scale)
     dout = torch.empty_like(tile.v)  # (G, H, L, V + 1) gradient of numerator and normaliser
     torch.mul(dh, trace.scale[..., None], out=dout[..., :-1])
     torch.mul(through, -trace.sign, out=dout[..., -1])
@@ -220,8 +221,7 @@ def backward_segment(
         _add_matmul(dk, dscores.mT, tile.q)
         dv.addcmul_(matmul(tile.k, leaving), weights.write)
     if form.stabilise:
-        own = through * (-EPS if form.normalize else 0.0)
-        _add_stabiliser(tile, segment, trace, own, dm_state, dlog_i, dlog_f)
+        _add_stabiliser(tile, segment, trace, through * -EPS, dm_state, dlog_i, dlog_f)
     return Gradients(dq.mul_(tile.q.shape[-1] ** -0.5), dk, dv[..., :-1], dlog_i, dlog_f)
 
 

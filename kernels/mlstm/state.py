@@ -49,3 +49,5 @@ def check_state(state: MlstmState | None, sequences: int, heads: int, key: int, 
     for name, part, shape in zip(state._fields, state, shapes, strict=True):
         if tuple(part.shape) != shape:
             raise ValueError(f"state.{name} must have shape {shape}, got {tuple(part.shape)}")
+        if not part.is_floating_point():
+            raise ValueError(f"state.{name} must be a floating-point tensor, got {part.dtype}")

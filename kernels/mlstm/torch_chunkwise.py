@@ -45,7 +45,8 @@ def _forward(
     state: tuple[Tensor | None, Tensor | None, Tensor | None],
     traces: list[Trace] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return h (T, H, V), the last memory (N, H, K, V + 1) and m (N, H), both in the order of the plan."""
+    """Return h (T, H, V) in the dtype of the gates, the last memory (N, H, K, V + 1) and m (N, H), both in the
+    order of the plan."""
     q, _, v, log_i, _ = tokens
     heads, width = v.shape[1:]
     shape = (plan.sequences, heads, q.shape[-1], width + 1)
@@ -53,7 +54,8 @@ def _forward(
     # the stabiliser of an empty memory is the maximum over no tokens
     empty = -torch.inf if form.stabilise else 0.0
     m = log_i.new_full(shape[:2], empty) if state[2] is None else _arrange(state[2], plan)
-    h = v.new_empty(plan.tokens + 1, heads, width)
+    # the gradients of the gates are sums over h, so it is kept as precise as they are
+    h = log_i.new_empty(plan.tokens + 1, heads, width)
     for segment in plan.segments:
         tile = load_tile(plan, segment, *tokens)
         empty = state[0] is None and segment.first
@@ -201,4 +203,4 @@ def mlstm_torch(
         h, memory, m = _forward(plan, form, tokens, first, None)  # type: ignore[arg-type]
         memory, m = _restore(memory, plan), _restore(m, plan)
         c, n = memory[..., :-1].contiguous(), memory[..., -1].contiguous()
-    return h.unflatten(0, (batch, time)), MlstmState(c, n, m)
+    return h.to(v.dtype).unflatten(0, (batch, time)), MlstmState(c, n, m)

@@ -66,12 +66,13 @@ def _outer_kernel(
         m = tl.load(m_ptr + row, mask=inside, other=0.0)
         amount = tl.load(amount_ptr + row, mask=inside, other=0.0)
         scale, sign = normaliser(amount, m, eps, NORMALIZE)
-        through = through * scale
-        damount = -through * sign
+        damount = tl.zeros_like(through)
         dm = tl.zeros_like(through)
+        # without the normaliser h may be as large as the scale: their product would overflow, and is not needed
         if NORMALIZE:
+            damount = -through * scale * sign
             # the stabiliser only moves the constant: |n.q| + eps is (|n.q| exp(m) + eps exp(m)) exp(-m)
-            dm = -eps * through
+            dm = -eps * through * scale
         read = tl.load(read_ptr + row, mask=inside, other=0.0) * factor
         tl.store(scale_ptr + row, scale, mask=inside)
         tl.store(damount_ptr + row, damount, mask=inside)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bio_xlstm.kernels.autograd import given_precision
+from bio_xlstm.kernels.autograd import primitive
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.packing import check_cu_seqlens
 from bio_xlstm.kernels.slstm.reference import slstm_reference, step
@@ -37,7 +37,7 @@ BACKENDS: dict[str, Callable[..., tuple[Tensor, SlstmState]]] = {
 }
 
 
-@given_precision
+@primitive
 def slstm(
     x: Tensor,
     r: Tensor,
@@ -84,7 +84,7 @@ def slstm(
     return run(x, r, b, state=state, cu_seqlens=cu_seqlens, reverse=reverse)
 
 
-@given_precision
+@primitive
 def slstm_step(x: Tensor, r: Tensor, b: Tensor, state: SlstmState) -> tuple[Tensor, SlstmState]:
     """Read one token per sequence: x (N, H, 4, K) -> y (N, H, K) and the new state.
 

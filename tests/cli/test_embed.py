@@ -114,6 +114,19 @@ def test_an_interrupt_is_130(
     assert "\n  bioxlstm embed good.fa -o out.npz -m " in capsys.readouterr().err
 
 
+def test_a_damaged_file_of_the_machine_is_no_interrupt(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Click would take the EOFError of a file that was cut short for a user who left a prompt."""
+
+    def cut_short(*arguments: object) -> None:
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("bio_xlstm.tasks.embed.setup.open_job", cut_short)
+    assert run("good.fa", "-o", "out.npz") == 1
+    assert "Error: unexpected EOFError: Ran out of input" in capsys.readouterr().err
+
+
 def test_stdin_and_stdout(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bio_xlstm.kernels.conv import causal_conv
 from bio_xlstm.kernels.mixer import MixerWeights, mlstm_mixer
-from bio_xlstm.kernels.mlstm import mlstm
+from bio_xlstm.kernels.mlstm import MlstmState, mlstm
 from bio_xlstm.kernels.slstm import slstm
 
 BACKENDS = ["torch", "numba"]
@@ -128,3 +129,75 @@ def test_mixer_casts_weights(backend: str) -> None:
     assert (y - exact).norm() < 0.05 * exact.norm()
     y.sum().backward()
     assert weights.conv.grad is not None and weights.conv.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", list(calls()))
+def test_no_forward_derivatives(name: str, backend: str) -> None:
+    """Refuse tangents, rather than to lose them in silence."""
+    first = calls()[name]("reference")[1][0].detach()
+    with forward_ad.dual_level(), torch.no_grad():
+        dual = forward_ad.make_dual(first, torch.ones_like(first))
+        with pytest.raises(RuntimeError, match='no forward derivatives.* backend="reference"'):
+            run_with(name, dual, backend)
+
+
+def run_with(name: str, first: Tensor, backend: str) -> tuple[Any, ...]:
+    """Call a primitive with another first input."""
+    _, inputs = calls()[name]("reference")
+    rest = inputs[1:]
+    if name == "mlstm_mixer":
+        return mlstm_mixer(first, layer()[1], backend=backend)
+    door: Callable[..., tuple[Any, ...]] = {"mlstm": mlstm, "slstm": slstm, "causal_conv": causal_conv}[name]
+    return door(first, *rest, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", list(calls()))
+def test_inference_states_serve_training(name: str, backend: str) -> None:
+    """Take a state that was made in inference mode, and inputs too."""
+    with torch.inference_mode():
+        _, state = calls()[name](backend)[0]
+    _, inputs = calls()[name](backend)
+    door: Callable[..., tuple[Any, ...]] = {"mlstm": mlstm, "slstm": slstm, "causal_conv": causal_conv}.get(
+        name, lambda up, *_, **form: mlstm_mixer(up, layer()[1], **form)
+    )
+    y, _ = door(*inputs, state=state, backend=backend)
+    y.sum().backward()
+    assert inputs[0].grad is not None and inputs[0].grad.isfinite().all()
+
+
+def test_doors_say_what_they_need() -> None:
+    """Name the argument that is no tensor, and a direction that is neither."""
+    x = torch.randn(1, 3, 2, 16)
+    gate = torch.zeros(1, 3, 2)
+    with pytest.raises(ValueError, match="k must be a tensor, got ndarray"):
+        mlstm(x, x.numpy(), x, gate, gate)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="reverse must be True or False, got 'no'"):
+        mlstm(x, x, x, gate, gate, reverse="no")  # type: ignore[arg-type]
+    whole = MlstmState(torch.zeros(1, 2, 16, 16, dtype=torch.int64), torch.zeros(1, 2, 16), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match=r"state\.c must be a floating-point tensor"):
+        mlstm(x, x, x, gate, gate, state=whole)
+    with pytest.raises(ValueError, match="one device: .*q on cpu, k on meta"):
+        mlstm(x, x.to("meta"), x, gate, gate)
+
+
+@pytest.mark.parametrize("backend", ["reference", *BACKENDS])
+def test_what_is_no_number_stays_in_its_sequence(backend: str) -> None:
+    """Leave outputs and gradients of the neighbours of a spoilt sequence as they are, bit for bit."""
+    tokens = [x.detach() for x in calls()["mlstm"]("reference")[1]]
+    tokens = [x.flatten(0, 1)[None] for x in tokens]
+    bounds = torch.tensor([0, 5, 11, 18], dtype=torch.int32)
+
+    def read(spoilt: bool) -> list[Tensor]:
+        leaves = [x.clone() for x in tokens]
+        for x in leaves if spoilt else []:
+            x[0, 7] = torch.nan
+        for x in leaves:
+            x.requires_grad_()
+        h, state = mlstm(*leaves, cu_seqlens=bounds, backend=backend)
+        slopes = torch.autograd.grad(h.sum() + state.c.sum(), leaves)
+        return [*(x[0, [*range(5), *range(11, 18)]] for x in (h, *slopes)), *(part[[0, 2]] for part in state)]
+
+    for one, two in zip(read(True), read(False), strict=True):
+        assert torch.equal(one, two)

@@ -47,7 +47,7 @@ def test_a_broken_numba_is_replaced_by_torch(tmp_path: Path, root: Path) -> None
     text = "Numba needs NumPy 2.3 or less. Got NumPy 2.9."
     (tmp_path / "numba" / "__init__.py").write_text(f"raise ImportError({text!r})")
     (backend, reason), said = convolve(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{root}")
-    fault = f"numba is installed but cannot be imported: ImportError: {text}"
+    fault = f"numba is installed but cannot be used: ImportError: {text}"
     assert backend == "torch"
     assert reason == f"runs on every device that torch knows; {fault}"
     assert said.count(f"UserWarning: {fault}; without it, torch computes") == 1
@@ -59,14 +59,14 @@ def test_a_broken_numba_is_replaced_by_torch(tmp_path: Path, root: Path) -> None
         (ModuleNotFoundError("No module named 'numba'", name="numba"), "numba is not installed"),
         (
             ModuleNotFoundError("No module named 'llvmlite'", name="llvmlite"),
-            "numba is installed but cannot be imported: ModuleNotFoundError: No module named 'llvmlite'",
+            "numba is installed but cannot be used: ModuleNotFoundError: No module named 'llvmlite'",
         ),
         (
             AttributeError("module 'numpy' has no attribute 'x'\nmore"),
-            "numba is installed but cannot be imported: AttributeError: module 'numpy' has no attribute 'x'",
+            "numba is installed but cannot be used: AttributeError: module 'numpy' has no attribute 'x'",
         ),
-        (SystemError(), "numba is installed but cannot be imported: SystemError"),
-        (OSError("cannot load"), "numba is installed but cannot be imported: OSError: cannot load"),
+        (SystemError(), "numba is installed but cannot be used: SystemError"),
+        (OSError("cannot load"), "numba is installed but cannot be used: OSError: cannot load"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:numba is installed")
@@ -120,6 +120,26 @@ def test_without_a_place_of_their_own_compiled_loops_are_kept_among_temporary_fi
     _, said = convolve(package, **place, NUMBA_CACHE_DIR=str(tmp_path / "own"))
     assert "compiled loops are kept" not in said
     assert list((tmp_path / "own").rglob("*.nbc"))
+
+
+def test_damaged_compiled_loops_are_compiled_anew(tmp_path: Path, root: Path) -> None:
+    place = {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(tmp_path)}
+    convolve(root, **place)
+    for index, cut in zip(sorted(tmp_path.rglob("*.nbi")), (0, 5, 40, 0), strict=False):
+        os.truncate(index, cut)
+    for data in sorted(tmp_path.rglob("*.nbc"))[-2:]:
+        os.truncate(data, 50)
+    (backend, _), said = convolve(root, **place)
+    assert backend == "numba"
+    assert "is damaged (EOFError): compiling anew" in said
+    _, said = convolve(root, **place)
+    assert "damaged" not in said and "compiling" not in said
+
+
+def test_without_compilation_torch_computes(tmp_path: Path, root: Path) -> None:
+    (backend, _), said = convolve(tmp_path, PYTHONPATH=str(root), NUMBA_DISABLE_JIT="1")
+    assert backend == "torch"
+    assert "numba is installed but cannot be used: RuntimeError: NUMBA_DISABLE_JIT is set" in said
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")

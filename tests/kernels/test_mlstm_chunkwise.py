@@ -235,3 +235,53 @@ def test_chunks_follow_the_lengths() -> None:
     assert choose_chunk([65536], 4, 96, 96) in (32, 64, 128)
     assert choose_size(100, 128, 128) == 112
     assert choose_size(65536, 64, 64) <= 64
+
+
+def slopes_of_h(
+    data: list[Tensor], backend: str, dtypes: tuple[torch.dtype, torch.dtype], **form: Any
+) -> list[Tensor]:
+    """Return h and its gradients, with q, k and v in the first dtype, gates and state in the second."""
+    leaves = [x.to(dtypes[part > 2]).clone().requires_grad_() for part, x in enumerate(data)]
+    h, _ = mlstm(*leaves[:5], state=MlstmState(*leaves[5:]) if leaves[5:] else None, backend=backend, **form)
+    slope = torch.randn(h.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    return [h, *torch.autograd.grad((h * slope.to(h)).sum(), leaves)]
+
+
+EXACT, SINGLE = (torch.float64, torch.float64), (torch.float32, torch.float32)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_large_gates_without_normaliser(backend: str, agree: Any) -> None:
+    """Agree where h is so large that its product with its own scale is no float32."""
+    data = problem(1, 4, 1)[:5]
+    for gate, signs in zip(data[3:], ((-60.0, 60.0, -60.0, 20.0), (60.0, -60.0, -60.0, 60.0)), strict=True):
+        gate.copy_(torch.tensor(signs).view(1, 4, 1).expand_as(gate))
+    expected = slopes_of_h(data, "reference", EXACT, normalize=False)
+    actual = slopes_of_h(data, backend, SINGLE, normalize=False)
+    agree(zip(("h", *NAMES[4:]), actual, expected, strict=False), 1e-5)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gate_gradients_keep_float32(backend: str, dtype: torch.dtype, agree: Any) -> None:
+    """Round only what is half precision: the gradients of float32 gates are sums over unrounded outputs."""
+    data = problem(2, 45, 2)[:5]
+    data[:3] = [x.to(dtype).double() for x in data[:3]]
+    expected = slopes_of_h(data, "reference", EXACT)
+    actual = slopes_of_h(data, backend, (dtype, torch.float32))
+    agree(zip(("di", "df"), actual[4:], expected[4:], strict=True), 1e-5)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_vanishing_normaliser(backend: str) -> None:
+    """Where n.q all but vanishes, bound the error of the gates' gradients by the terms that cancel in them."""
+    data = problem(1, 30, 1)
+    # every key is nearly orthogonal to every query, and exp(-m) is small
+    data[0][..., 0], data[1][..., 0], data[1][..., 1:] = 1e-4, 1.0, 0.0
+    data[6].zero_()
+    data[7].fill_(12.0)
+    expected, actual = slopes_of_h(data, "reference", EXACT), slopes_of_h(data, backend, SINGLE)
+    assert expected[0].abs().max() > 1000
+    largest = max(float(x.abs().max()) for x in expected[1:])
+    for name, one, two in zip(NAMES[4:], actual[1:], expected[1:], strict=True):
+        assert float((one - two).abs().max()) <= 1e-6 * largest, name

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +61,16 @@ def test_a_verdict_is_found_in_inference_mode(
         assert trust.judge("causal_conv", 0) == plain
     assert trust._recall() == {"causal_conv": plain}
     trust.judge.cache_clear()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[1, 2]", b"[" * 200_000, b'{"a": [true]}'])
+def test_a_damaged_file_holds_no_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trust.memory_file().parent.mkdir()
+    trust.memory_file().write_bytes(damage)
+    assert trust._recall() == {}
 
 
 @pytest.mark.parametrize("form", ["reverse", "state"])

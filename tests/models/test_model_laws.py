@@ -194,7 +194,31 @@ def test_weight_hash_follows_the_weights():
     assert before == tiny().weight_hash() != tiny(seed=1).weight_hash()
     with torch.no_grad():
         model.norm.weight.mul_(2)
-    assert model.weight_hash() != before
+    changed = model.weight_hash()
+    assert changed != before
+    # torch counts no writes through .data
+    model.norm.weight.data.mul_(0.5)
+    assert model.weight_hash() == before
+
+
+def test_a_replaced_module_is_refused():
+    """Weights that are read without a call would leave the replacement without effect."""
+    model, tokens = tiny(), tokens_of(5)
+    mixer = model.blocks[0].mixer
+    plain = mixer.input_gate
+
+    class Adapter(torch.nn.Module):
+        weight, bias = plain.weight, plain.bias
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return plain(x)
+
+    mixer.input_gate = Adapter()
+    with pytest.raises(ConfigError, match="input_gate was replaced by Adapter.*parametrize"):
+        model(tokens)
+    mixer.input_gate = plain
+    torch.nn.utils.parametrize.register_parametrization(plain, "weight", torch.nn.Identity())
+    model(tokens)
 
 
 def test_only_matrices_decay():
