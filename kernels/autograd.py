@@ -58,8 +58,10 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
 
 def _check_together(found: list[tuple[str, Tensor]], forward: bool) -> None:
     """Refuse tensors of several devices, and forward derivatives where they would get lost."""
-    if len({x.device for _, x in found}) > 1:
-        places = ", ".join(dict.fromkeys(f"{name} on {x.device}" for name, x in found))
+    # weights that come together are checked by their own door, one by one
+    alone = [(name, x) for name, x in found if name != "weights"]
+    if len({x.device for _, x in alone}) > 1:
+        places = ", ".join(dict.fromkeys(f"{name} on {x.device}" for name, x in alone))
         raise ValueError(f"all tensors must be on one device: {places}")
     if forward or forward_ad._current_level < 0:
         return

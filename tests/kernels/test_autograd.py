@@ -133,6 +133,7 @@ def test_mixer_casts_weights(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", list(calls()))
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_no_forward_derivatives(name: str, backend: str) -> None:
     """Refuse tangents, rather than to lose them in silence."""
     first = calls()[name]("reference")[1][0].detach()
