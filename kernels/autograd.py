@@ -40,7 +40,7 @@ def primitive(door: Door) -> Door:
             options = {name: _usable(value) for name, value in options.items()}
         with ExitStack() as off:
             for kind in {x.device.type for _, x in found}:
-                if torch.is_autocast_enabled(kind):
+                if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
                     off.enter_context(torch.autocast(kind, enabled=False))
             return door(*args, **options)
 
