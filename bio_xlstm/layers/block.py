@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
@@ -41,12 +42,13 @@ class Block(nn.Module):
         cu_seqlens: Tensor | None,
         state: LayerState | None,
         with_state: bool,
+        out: Tensor | None = None,
     ) -> tuple[Tensor, LayerState | None]:
         """Read all at once."""
         mixed, state = self.mixer(
             self.norm(x), cu_seqlens, state, with_state, reverse=reverse, prepared=prepared
         )
-        return x + mixed, state
+        return torch.add(x, mixed, out=out), state
 
 
 def piece_tokens(mixer: MlstmLayer) -> int:
@@ -56,8 +58,20 @@ def piece_tokens(mixer: MlstmLayer) -> int:
 
 def mix_one_way(mixer: MlstmLayer, x: Tensor, cu_seqlens: Tensor | None, reverse: bool) -> Tensor:
     """Return what a mixer makes of (B, T, D) in one direction, without a state."""
-    read, tokens = partial(mixer, reverse=reverse, prepared=mixer.prepare()), piece_tokens(mixer)
-    return read_long(read, x, cu_seqlens, None, False, reverse=reverse, tokens=tokens)[0]
+    prepared = mixer.prepare()
+
+    def read(
+        x: Tensor,
+        cu_seqlens: Tensor | None,
+        state: LayerState | None,
+        with_state: bool,
+        out: Tensor | None = None,
+    ) -> tuple[Tensor, LayerState | None]:
+        """Read all at once."""
+        mixed, state = mixer(x, cu_seqlens, state, with_state, reverse=reverse, prepared=prepared)
+        return mixed if out is None else out.copy_(mixed), state
+
+    return read_long(read, x, cu_seqlens, None, False, reverse=reverse, tokens=piece_tokens(mixer))[0]
 
 
 class ReversedBlock(Block):

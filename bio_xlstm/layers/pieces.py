@@ -4,10 +4,9 @@ Only inference on a CPU does this: training keeps what lies between anyway.
 """
 
 import os
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +15,19 @@ from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
 from bio_xlstm.layers.mlstm import LayerState
 
-Read = Callable[[Tensor, Tensor | None, LayerState | None, bool], tuple[Tensor, LayerState | None]]
+
+class Read(Protocol):
+    """Read tokens (B, T, D) at once."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor | None,
+        state: LayerState | None,
+        with_state: bool,
+        out: Tensor | None = None,
+    ) -> tuple[Tensor, LayerState | None]:
+        """Return (B, T, D), in `out` where that is given, and the state."""
 
 
 class Piece(NamedTuple):
@@ -59,7 +70,7 @@ def read_long(
 ) -> tuple[Tensor, LayerState | None]:
     """Return read(x, cu_seqlens, state, with_state), called on pieces of so many tokens where that is faster.
 
-    read gives what it is given, (B, T, D), and the state; it reads right to left where `reverse` says so.
+    It reads right to left where `reverse` says so.
     """
     batch, time, _ = x.shape
     if batch * time <= tokens or x.device.type != "cpu" or torch.is_grad_enabled() or _threads_spin():
@@ -97,7 +108,8 @@ def _read_in_pieces(
         opening, closing = (piece.parts - 1, 0) if reverse else (0, piece.parts - 1)
         given = _select(state, piece.rows) if piece.part == opening else carried
         local = torch.tensor([bound - span.start for bound in piece.bounds], dtype=torch.int32)
-        out[:, span], carried = read(x[:, span], local, given, with_state or piece.part != closing)
+        wanted = with_state or piece.part != closing
+        _, carried = read(x[:, span], local, given, wanted, out[:, span])
         if with_state and piece.part == closing:
             assert carried is not None
             ends.append(carried)

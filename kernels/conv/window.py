@@ -15,6 +15,7 @@ class Heads(NamedTuple):
     tail: Tensor  # (N, W - 1) token at each of the last positions
     tail_state: Tensor  # (N, W - 1) entry of the old state that stands there in a shorter sequence
     tail_valid: Tensor  # (N, W - 1) whether it is a token
+    long: bool  # whether all of them are
 
 
 # what is kept must serve training too, even if inference asked for it first
@@ -34,7 +35,8 @@ def find_heads(bounds: tuple[int, ...], width: int, reverse: bool, device: torch
         (last + width - 1).clamp(max=max(width - 2, 0)),
         last >= 0,
     )
-    return Heads(*(part.to(device) for part in parts))
+    token, valid, tail, tail_state, tail_valid = (part.to(device) for part in parts)
+    return Heads(token, valid, tail, tail_state, tail_valid, bool((last >= 0).all()))
 
 
 def carry_window(
@@ -42,6 +44,8 @@ def carry_window(
 ) -> Tensor:
     """Return the last W - 1 inputs (N, W - 1, C) of sequences x (T, C) that began with a state, or with zeros."""
     heads = find_heads(bounds, width, reverse, x.device)
+    if heads.long:
+        return x[heads.tail]
     if state is None:
         state = x.new_zeros(len(bounds) - 1, width - 1, x.shape[1])
     carried = torch.gather(state.to(x.dtype), 1, heads.tail_state[..., None].expand(-1, -1, x.shape[1]))
