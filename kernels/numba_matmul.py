@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 ROWS = 4
 COLUMNS = 16
+NARROW = 8  # columns of a product that is narrower than a tile
 
 
 def tile_of(rows: int, columns: int) -> Any:
@@ -98,7 +99,7 @@ def _add_product(builder: Any, total: Any, factor: Any, numbers: Any) -> Any:
     return builder.fadd(total, builder.fmul(spread, numbers, flags=fused), flags=fused)
 
 
-_add_tile = tile_of(ROWS, COLUMNS)
+_add_tile, _add_narrow, _add_rest = tile_of(ROWS, COLUMNS), tile_of(2 * ROWS, NARROW), tile_of(ROWS, NARROW)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -111,8 +112,40 @@ def add_matmul(
     b may also hold the bits of bfloat16, as uint16.
 
     An array is named by where it begins and by the distance between its rows (and for a between its columns), in
-    elements. Rows must be a multiple of 4 and columns of 16; a may be transposed, out and b have adjacent columns.
+    elements. Rows must be a multiple of 4, columns 8 or a multiple of 16; a may be transposed, out and b have adjacent
+    columns.
     """
+    if columns == NARROW:
+        whole = rows // (2 * ROWS) * (2 * ROWS)
+        for row in range(0, whole, 2 * ROWS):
+            _add_narrow(
+                out,
+                out_at + row * out_row,
+                out_row,
+                a,
+                a_at + row * a_row,
+                a_row,
+                a_column,
+                b,
+                b_at,
+                b_row,
+                depth,
+            )
+        if whole < rows:
+            _add_rest(
+                out,
+                out_at + whole * out_row,
+                out_row,
+                a,
+                a_at + whole * a_row,
+                a_row,
+                a_column,
+                b,
+                b_at,
+                b_row,
+                depth,
+            )
+        return
     for column in range(0, columns, COLUMNS):
         for row in range(0, rows, ROWS):
             _add_tile(

@@ -52,7 +52,9 @@ class PackedWeights(NamedTuple):
     key: Tensor  # (I / 16, depth, 16)
     value: Tensor  # (I / 16, depth, 16)
     bias: Tensor  # (3, I) of q, k and v
-    gates: Tensor  # (2 I, G) convolved channels first; columns: input gates, forget gates, zeros up to a multiple of 16
+    gates: (
+        Tensor  # (2 I, G) convolved channels first; columns: input gates, forget gates, zeros up to 8 or 16 n
+    )
     gate_bias: Tensor  # (G,)
     norm: Tensor  # (I,)
     skip: Tensor  # (I,)
@@ -162,7 +164,7 @@ def _fold_gates(
     )
     rows = torch.cat([from_q + from_k, from_v], dim=1)  # (2 H, 2 I)
     shift = torch.cat([weights.input_bias, weights.forget_bias]).float() + (parts * bias).sum((1, 2))
-    padding = -len(rows) % PANEL
+    padding = -len(rows) % (PANEL if len(rows) > PANEL // 2 else PANEL // 2)
     return torch.nn.functional.pad(rows.T, (0, padding)).contiguous(), torch.nn.functional.pad(
         shift, (0, padding)
     )

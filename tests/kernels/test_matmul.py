@@ -10,7 +10,10 @@ from bio_xlstm.kernels.slstm.numba_products import add_product, panels_of, scrat
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize(("rows", "depth", "columns"), [(4, 1, 16), (8, 3, 32), (12, 70, 48), (4, 0, 16)])
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns"),
+    [(4, 1, 16), (8, 3, 32), (12, 70, 48), (4, 0, 16), (4, 9, 8), (8, 70, 8), (12, 3, 8)],
+)
 def test_adds_the_product(rows: int, depth: int, columns: int, transposed: bool) -> None:
     """Add to what is there, anywhere in larger arrays, also for a transposed left side, and touch nothing else."""
     random = np.random.default_rng(0)
