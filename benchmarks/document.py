@@ -22,9 +22,11 @@ from targets import Figures, target_table
 from timing import add_conditions, settle
 
 from bio_xlstm.cli.main import ENVIRONMENT
+from bio_xlstm.cli.memory import ALLOCATOR
 
 HERE = Path(__file__).resolve().parent
 
+VARIABLES = {**ENVIRONMENT, **ALLOCATOR}
 INTRODUCTION = """\
 # Speed of the kernels
 
@@ -81,9 +83,7 @@ def measure(section: Section, options: list[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{section.file}.new"
     command = [sys.executable, str(HERE / section.script), *arguments[1:], "--json", str(fresh)]
-    code = subprocess.run(
-        command, stdout=sys.stderr, check=False, env={**ENVIRONMENT, **os.environ}
-    ).returncode
+    code = subprocess.run(command, stdout=sys.stderr, check=False, env={**VARIABLES, **os.environ}).returncode
     kept: dict[str, Any] = json.loads(fresh.read_text()) if fresh.exists() else {"machine": {}, "rows": []}
     fresh.unlink(missing_ok=True)
     called = f"python benchmarks/{' '.join(arguments)}"
@@ -112,7 +112,7 @@ def write(output: Path, folder: Path) -> Figures:
     """Write the document from the numbers at hand; a section without any keeps the text it has."""
     figures, earlier = read_figures(folder), split(output.read_text()) if output.exists() else {}
     parts = [
-        INTRODUCTION.format(folder=folder.name, environment=_as_shell(ENVIRONMENT)),
+        INTRODUCTION.format(folder=folder.name, environment=_as_shell(VARIABLES)),
         target_table(figures),
     ]
     for section in SECTIONS:

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from statistics import median
 
 from bio_xlstm.cli.main import ENVIRONMENT
+from bio_xlstm.cli.memory import ALLOCATOR
 
+VARIABLES = {**ENVIRONMENT, **ALLOCATOR}
 PASSES = ("forward", "forward+backward")
 
 
@@ -53,7 +55,8 @@ def _time(call: Callable[[], None], repeats: int = 7) -> float:
 def ask(options: argparse.Namespace, variables: dict[str, str]) -> list[float]:
     """Measure in a process with some variables set and the others of the environment not."""
     words = ["--threads", str(options.threads), "--tokens", str(options.tokens), "--inside"]
-    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT} | variables
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    environment |= variables
     done = subprocess.run(
         [sys.executable, __file__, *words], env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -75,8 +78,9 @@ def main() -> None:
         return
     settings = {
         "nothing set": {},
-        **{f"{k}={v}": {k: v} for k, v in ENVIRONMENT.items()},
-        "both": ENVIRONMENT,
+        **{f"`{name}={value}`": {name: value} for name, value in ENVIRONMENT.items()},
+        " ".join(f"`{name}={value}`" for name, value in ALLOCATOR.items()): ALLOCATOR,
+        "all": VARIABLES,
     }
     rounds = [[ask(options, chosen) for chosen in settings.values()] for _ in range(options.rounds)]
     print(f"A DNA-xLSTM block, {options.tokens:,} tokens, {options.threads} threads; medians over rounds\n")

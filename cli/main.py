@@ -9,6 +9,7 @@ import click
 
 from bio_xlstm import __version__
 from bio_xlstm.cli.command_line import PROGRAM, command_line
+from bio_xlstm.cli.memory import keep_freed_memory
 from bio_xlstm.errors import BioXlstmError, ConfigError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
@@ -74,6 +75,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the program with the given words (default: the process's) and return the exit code."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    keep_freed_memory()
     try:
         code = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
         return code if isinstance(code, int) else 0
