@@ -15,7 +15,7 @@ from bio_xlstm.errors import BioXlstmError, ConfigError
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 # torch reads them when it is imported and first allocates. Threads that spin while they wait take the cores from the
-# compiled loops; large pages (Linux) save up to a tenth of the time of a training step
+# compiled loops; large pages (Linux) are mapped sooner. What they are worth: docs/performance.md
 ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "1"}
 
 

@@ -4,8 +4,8 @@ import ctypes
 import os
 import sys
 
-# glibc gives large freed blocks back to the system and takes them again for the next tensor, page by page: up to a
-# quarter of a training step. Under these names it reads the same thresholds, in bytes, when a process starts
+# glibc gives large freed blocks back to the system and takes them again for the next tensor, page by page; what that
+# costs is in docs/performance.md. Under these names it reads the same thresholds, in bytes, when a process starts
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 _PARAMETERS = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1}  # of mallopt, malloc.h
 

@@ -34,7 +34,7 @@ def primitive(door: Door) -> Door:
         if not isinstance(options.get("reverse", False), bool):
             raise ValueError(f"reverse must be True or False, got {options['reverse']!r}")
         found = [(name, x) for name, value in given if name != "cu_seqlens" for x in _tensors_in(value)]
-        _check_together(found, forward=options.get("backend") == "reference")
+        _check_together(found, tangents=options.get("backend") == "reference")
         if torch.is_grad_enabled() and any(x.is_inference() for _, x in found):
             args = tuple(_usable(value) for value in args)
             options = {name: _usable(value) for name, value in options.items()}
@@ -56,14 +56,14 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
             yield from _tensors_in(part)
 
 
-def _check_together(found: list[tuple[str, Tensor]], forward: bool) -> None:
-    """Refuse tensors of several devices, and forward derivatives where they would get lost."""
+def _check_together(found: list[tuple[str, Tensor]], tangents: bool) -> None:
+    """Refuse tensors of several devices, and the tangents of forward derivatives where they would get lost."""
     # weights that come together are checked by their own door, one by one
     alone = [(name, x) for name, x in found if name != "weights"]
     if len({x.device for _, x in alone}) > 1:
         places = ", ".join(dict.fromkeys(f"{name} on {x.device}" for name, x in alone))
         raise ValueError(f"all tensors must be on one device: {places}")
-    if forward or forward_ad._current_level < 0:
+    if tangents or forward_ad._current_level < 0:
         return
     if any(forward_ad.unpack_dual(x).tangent is not None for _, x in found):
         raise RuntimeError(

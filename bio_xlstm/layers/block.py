@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bio_xlstm.config import ModelConfig
 from bio_xlstm.kernels.mixer import PreparedWeights
 from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
-from bio_xlstm.layers.pieces import read_long
+from bio_xlstm.layers.pieces import Given, read_long
 
 # what is read at once on a CPU without gradients: so many tokens, or so many numbers of the up-projection (4 MB)
 PIECE_TOKENS, PIECE_NUMBERS = 1024, 1 << 20
@@ -35,20 +35,14 @@ class Block(nn.Module):
         return read_long(read, x, cu_seqlens, state, with_state, reverse=reverse, tokens=tokens)
 
     def _read(
-        self,
-        prepared: PreparedWeights,
-        reverse: bool,
-        x: Tensor,
-        cu_seqlens: Tensor | None,
-        state: LayerState | None,
-        with_state: bool,
-        out: Tensor | None = None,
+        self, prepared: PreparedWeights, reverse: bool, given: Given
     ) -> tuple[Tensor, LayerState | None]:
         """Read all at once."""
-        mixed, state = self.mixer(
+        x, cu_seqlens, state, with_state, out = given
+        mixed, after = self.mixer(
             self.norm(x), cu_seqlens, state, with_state, reverse=reverse, prepared=prepared
         )
-        return torch.add(x, mixed, out=out), state
+        return torch.add(x, mixed, out=out), after
 
 
 def piece_tokens(mixer: MlstmLayer) -> int:
@@ -60,16 +54,11 @@ def mix_one_way(mixer: MlstmLayer, x: Tensor, cu_seqlens: Tensor | None, reverse
     """Return what a mixer makes of (B, T, D) in one direction, without a state."""
     prepared = mixer.prepare()
 
-    def read(
-        x: Tensor,
-        cu_seqlens: Tensor | None,
-        state: LayerState | None,
-        with_state: bool,
-        out: Tensor | None = None,
-    ) -> tuple[Tensor, LayerState | None]:
+    def read(given: Given) -> tuple[Tensor, LayerState | None]:
         """Read all at once."""
-        mixed, state = mixer(x, cu_seqlens, state, with_state, reverse=reverse, prepared=prepared)
-        return mixed if out is None else out.copy_(mixed), state
+        *tokens, out = given
+        mixed, after = mixer(*tokens, reverse=reverse, prepared=prepared)
+        return mixed if out is None else out.copy_(mixed), after
 
     return read_long(read, x, cu_seqlens, None, False, reverse=reverse, tokens=piece_tokens(mixer))[0]
 

@@ -4,9 +4,10 @@ Only inference on a CPU does this: training keeps what lies between anyway.
 """
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,18 +17,17 @@ from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
 from bio_xlstm.layers.mlstm import LayerState
 
 
-class Read(Protocol):
-    """Read tokens (B, T, D) at once."""
+class Given(NamedTuple):
+    """Hold what is read at once."""
 
-    def __call__(
-        self,
-        x: Tensor,
-        cu_seqlens: Tensor | None,
-        state: LayerState | None,
-        with_state: bool,
-        out: Tensor | None = None,
-    ) -> tuple[Tensor, LayerState | None]:
-        """Return (B, T, D), in `out` where that is given, and the state."""
+    x: Tensor  # (B, T, D)
+    cu_seqlens: Tensor | None
+    state: LayerState | None
+    with_state: bool
+    out: Tensor | None = None  # (B, T, D) where the result is wanted
+
+
+Read = Callable[[Given], tuple[Tensor, LayerState | None]]
 
 
 class Piece(NamedTuple):
@@ -68,13 +68,13 @@ def read_long(
     reverse: bool,
     tokens: int,
 ) -> tuple[Tensor, LayerState | None]:
-    """Return read(x, cu_seqlens, state, with_state), called on pieces of so many tokens where that is faster.
+    """Return what `read` makes of x (B, T, D), a piece of so many tokens at a time where that is faster.
 
     It reads right to left where `reverse` says so.
     """
     batch, time, _ = x.shape
     if batch * time <= tokens or x.device.type != "cpu" or torch.is_grad_enabled() or _threads_spin():
-        return read(x, cu_seqlens, state, with_state)
+        return read(Given(x, cu_seqlens, state, with_state))
     if cu_seqlens is not None:
         check_cu_seqlens(cu_seqlens, batch, time)
     bounds, flat = find_bounds(batch, time, cu_seqlens), x.flatten(0, 1)[None]
@@ -109,7 +109,7 @@ def _read_in_pieces(
         given = _select(state, piece.rows) if piece.part == opening else carried
         local = torch.tensor([bound - span.start for bound in piece.bounds], dtype=torch.int32)
         wanted = with_state or piece.part != closing
-        _, carried = read(x[:, span], local, given, wanted, out[:, span])
+        _, carried = read(Given(x[:, span], local, given, wanted, out[:, span]))
         if with_state and piece.part == closing:
             assert carried is not None
             ends.append(carried)

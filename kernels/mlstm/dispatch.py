@@ -1,4 +1,13 @@
-"""The public doors of the mLSTM: check shapes once, choose the backend."""
+"""The public doors of the mLSTM: check shapes once, choose the backend.
+
+Limits of all backends that compute many tokens together rather than one by one:
+
+- Inputs must be finite. Infinities and NaN never reach another sequence, but inside their own also tokens before them,
+  up to a chunk back. A gate is switched off by -100, not by -inf.
+- Where n.q all but vanishes, the true gradients of the gates and of the initial m are small differences of large terms.
+  Their error is 1e-6 of those terms (of the gradients of q, k, c and n, times what they belong to), not of themselves.
+- Without normaliser h has the scale exp(m): gates that sum to more than 88 overflow float32.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -71,14 +80,7 @@ def mlstm(
         h (B, T, H, V) in the dtype of v, and the state (N sequences) in float32 (float64 for float64 inputs).
 
     Raises:
-        ValueError: a shape, an option or the backend does not fit; the message names it.
-
-    Limits, where T tokens are computed together rather than one by one:
-        - Inputs must be finite. Infinities and NaN never reach another sequence, but inside their own also tokens
-          before them, up to a chunk back. A gate is switched off by -100, not by -inf.
-        - Where n.q all but vanishes, the true gradients of the gates and of the initial m are small differences of
-          large terms. Their error is 1e-6 of those terms (of the gradients of q, k, c and n), not of themselves.
-        - Without normaliser h has the scale exp(m): gates that sum to more than 88 overflow float32.
+        ValueError: a shape, an option or the backend does not fit; the message names it. Limits: see the module.
 
     Example:
         >>> import torch
@@ -94,11 +96,7 @@ def mlstm(
     _check_chunk(chunk_size)
     run = choose_backend("mlstm", backend, BACKENDS, q.device, v.dtype)
     return run(
-        q,
-        k,
-        v,
-        i,
-        f,
+        *(q, k, v, i, f),
         state=state,
         cu_seqlens=cu_seqlens,
         reverse=reverse,
