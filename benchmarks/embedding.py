@@ -2,6 +2,7 @@
 
 python benchmarks/embedding.py                                        all questions, on small made-up inputs
 python benchmarks/embedding.py help                                   start of the command line
+python benchmarks/embedding.py first                                  a first run, which compiles, and a second
 python benchmarks/embedding.py rows FILE.smi [FILE.smi ...]           memory over rows, share of reading and writing
 python benchmarks/embedding.py genome GENOME.fna                      one long record against short ones
 python benchmarks/embedding.py packed PROTEINS.fasta [MORE.fasta ...] packed against padded batches
@@ -91,6 +92,20 @@ def measure_help(options: argparse.Namespace) -> dict[str, float]:
     print("| bioxlstm --help | median s | worst s |\n|---|---|---|")
     print(f"| whole process | {statistics.median(times):.2f} | {max(times):.2f} |")
     return {"median_s": statistics.median(times), "worst_s": max(times)}
+
+
+def measure_first(options: argparse.Namespace) -> dict[str, float]:
+    """Embed an example in a place where nothing is compiled yet, and once more."""
+    numbers = {}
+    print("| embed examples/molecules.smi | seconds |\n|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bio_xlstm.cli.main", "embed", str(EXAMPLES / "molecules.smi")]
+        command += ["-o", f"{folder}/out.npz", "--overwrite", "-q"]
+        for name in ("first run, compiling", "second run"):
+            found = _run(command, options.threads, NUMBA_CACHE_DIR=folder)
+            numbers[name] = found["seconds"]
+            print(f"| {name} | {found['seconds']:.1f} |")
+    return numbers
 
 
 def measure_rows(options: argparse.Namespace) -> dict[str, float]:
@@ -240,7 +255,7 @@ def _genome_process(folder: Path, parts: list[str], threads: int) -> tuple[float
     return whole["seconds"] - start["seconds"], whole["peak_mb"]
 
 
-def _run(command: list[str], threads: int) -> dict[str, float]:
+def _run(command: list[str], threads: int, **variables: str) -> dict[str, float]:
     """Run a command; return its wall time and the peak memory of that process alone."""
     code = (
         "import os, resource, subprocess, sys; "
@@ -248,7 +263,7 @@ def _run(command: list[str], threads: int) -> dict[str, float]:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(r)"
     )
     begin = time.perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **variables}
     done = subprocess.run(
         [sys.executable, "-c", code, *command], check=True, stdout=subprocess.PIPE, text=True, env=environment
     )
@@ -264,6 +279,7 @@ def _timed(run: Callable[[], object]) -> float:
 
 QUESTIONS: dict[str, Callable[[argparse.Namespace], object]] = {
     "help": measure_help,
+    "first": measure_first,
     "rows": measure_rows,
     "genome": measure_genome,
     "packed": measure_packed,

@@ -51,8 +51,9 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
     """Go through the tensors of an argument, a state or weights."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, tuple):
-        for part in value:
+    # prepared weights stand for the plain ones
+    elif isinstance(parts := getattr(value, "plain", value), tuple):
+        for part in parts:
             yield from _tensors_in(part)
 
 
