@@ -29,7 +29,7 @@ from bio_xlstm.decoding import Decoder
 from bio_xlstm.kernels.conv import causal_conv_step
 from bio_xlstm.kernels.decode import window_costs, window_lengths
 from bio_xlstm.kernels.mlstm import mlstm_step
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.state import LayerState
 from bio_xlstm.models.model import SequenceModel
 
 CHEM: dict[str, Any] = {"dim": 512, "blocks": 9, "heads": 8, "expansion": 2.0, "qkv_block": 4}
@@ -91,22 +91,22 @@ def measure(model: SequenceModel, count: int, phase: str, seconds: float, clock:
 def decoding(decoder: Decoder, tokens: Tensor, phase: str) -> tuple[Callable[[], object], int]:
     """Return a run of several steps, and how many they are."""
     if phase == "long":
-        steps = decoder.caches[0].windows.later
+        steps = decoder.reader.caches[0].windows.later
 
         def go_on() -> None:
             for _ in range(steps):
                 decoder.step(tokens)
 
         return go_on, steps
-    for cache in decoder.caches:
+    for cache in decoder.reader.caches:
         for part, number in ((cache.keys, 0.02), (cache.values, 0.02), (cache.weights, -1.0), (cache.m, 0.0)):
             part.fill_(number)
-    longest = decoder.caches[0].windows.first
+    longest = decoder.reader.caches[0].windows.first
     positions = [min(position, longest) for position in POSITIONS]
 
     def step_there() -> None:
         for position in positions:
-            for cache in decoder.caches:
+            for cache in decoder.reader.caches:
                 cache.count.fill_(position - 1)
             decoder.step(tokens)
 

@@ -1,20 +1,23 @@
 """Sequences to vectors: pack, run, pool; long sequences stream through the state of a causal model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bio_xlstm.errors import ConfigError, SequenceError
-from bio_xlstm.pooling import POOLS
+from bio_xlstm.models.strands import split_strands
+from bio_xlstm.pooling import POOLS, Pooler
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
-RC_MODES = ("none", "average", "concat")
+RC_MODES = ("auto", "none", "average", "concat")
+# the other strand is read from its own beginning, which is this one's end
+_MIRRORED = {"first": "last", "last": "first"}
 Key = tuple[int, str]
 Vectors = dict[Key, np.ndarray]
 Hidden = dict[int, Tensor]
@@ -37,17 +40,29 @@ def embed_batch(
     """Embed sequences of token ids; one dict {(layer, pool): array} per sequence, in order.
 
     Arrays are float32, (D,) per pool and (length, D) for pool "none"; layers are numbered 0 .. layer_count - 1;
-    rc="average" or "concat" adds the reverse complement, "concat" doubles D. A sequence longer than `batch_tokens`
-    streams through the state of a causal model, and is read in overlapping windows by any other.
+    rc="average" or "concat" adds the reverse complement, "concat" doubles D, "auto" averages where the model is made
+    for it. A sequence longer than `batch_tokens` streams through the state of a causal model, and is read in
+    overlapping windows by any other.
     """
     _check(model, sequences, pools, rc, batch_tokens)
+    mode = rc_mode(model, rc)
     wanted = list(dict.fromkeys(model.layer_index(layer) for layer in layers))
-    forward = _embed_strand(model, sequences, pools, wanted, batch_tokens)
-    if rc == "none":
-        return forward
-    strands = [model.tokenizer.reverse_complement(ids) for ids in sequences]
-    backward = _embed_strand(model, strands, pools, wanted, batch_tokens)
-    return [_join_strands(one, other, rc) for one, other in zip(forward, backward, strict=True)]
+    form = (pools, wanted, batch_tokens)
+    strands = _embed_strands(model, sequences, *form)
+    if mode == "none":
+        return strands[0]
+    if not model.config.equivariant:
+        turned = [model.tokenizer.reverse_complement(ids) for ids in sequences]
+        # per-token vectors of the other strand come from its beginning on
+        strands.append([_turned(vectors) for vectors in _embed_strands(model, turned, *form)[0]])
+    return [_join_strands(one, other, mode) for one, other in zip(*strands, strict=True)]
+
+
+def rc_mode(model: "SequenceModel", rc: str) -> str:
+    """Return what a mode means for a model: models that tie the strands average them unless told otherwise."""
+    if rc != "auto":
+        return rc
+    return "none" if model.config.reverse_complement == "none" else "average"
 
 
 def embed_sequences(
@@ -61,9 +76,7 @@ def embed_sequences(
     arrays = [vectors[model.layer_index(layer), pool] for vectors in found]
     if pool == "none":
         return arrays
-    return (
-        np.stack(arrays) if arrays else np.empty((0, model.config.dim * (1 + (rc == "concat"))), np.float32)
-    )
+    return np.stack(arrays) if arrays else np.empty((0, embedding_width(model, rc)), np.float32)
 
 
 def embed_stream(
@@ -92,26 +105,47 @@ def pack(model: "SequenceModel", sequences: Sequence[np.ndarray]) -> tuple[Tenso
     return tokens[None].to(model.device), torch.from_numpy(borders.astype(np.int32)).to(model.device)
 
 
-def _embed_strand(
+def embedding_width(model: "SequenceModel", rc: str) -> int:
+    """Return the number of dimensions of an embedding."""
+    width: int = model.config.dim * (2 if rc == "concat" else 1)
+    return width
+
+
+def _embed_strands(
     model: "SequenceModel",
     sequences: Sequence[np.ndarray],
     pools: Sequence[str],
     layers: list[int],
     budget: int,
-) -> list[Vectors]:
-    """Embed one strand of every sequence, batches of like length first."""
-    results: list[Vectors] = [{}] * len(sequences)
+) -> list[list[Vectors]]:
+    """Embed every sequence, batches of like length first; an equivariant model embeds both strands at once."""
+    count = 2 if model.config.equivariant else 1
+    results: list[list[Vectors]] = [[{}] * len(sequences) for _ in range(count)]
     for batch in _batches(sequences, budget):
         chosen = [sequences[index] for index in batch]
         pieces = _packed(model, chosen, layers) if len(batch) > 1 else _long(model, chosen[0], layers, budget)
-        poolers = {(layer, pool): POOLS[pool]() for layer in layers for pool in pools}
+        poolers = [_poolers(pools, layers, mirrored=strand == 1) for strand in range(count)]
         for hidden, lengths in pieces:
-            for (layer, _), pooler in poolers.items():
-                pooler.add(hidden[layer], lengths)
-        found = {key: pooler.results() for key, pooler in poolers.items()}
-        for place, index in enumerate(batch):
-            results[index] = {key: arrays[place] for key, arrays in found.items()}
+            for layer, values in hidden.items():
+                for mine, strand in zip(
+                    poolers, split_strands(values) if count == 2 else (values,), strict=True
+                ):
+                    for pool in pools:
+                        mine[layer, pool].add(strand, lengths)
+        for mine, found in zip(poolers, results, strict=True):
+            arrays = {key: pooler.results() for key, pooler in mine.items()}
+            for place, index in enumerate(batch):
+                found[index] = {key: rows[place] for key, rows in arrays.items()}
     return results
+
+
+def _poolers(pools: Sequence[str], layers: list[int], mirrored: bool) -> dict[Key, Pooler]:
+    """Make a pooler for every layer and pool; mirrored ones pool a strand that lies in the order of the other."""
+    return {
+        (layer, pool): POOLS[_MIRRORED.get(pool, pool) if mirrored else pool]()
+        for layer in layers
+        for pool in pools
+    }
 
 
 def _batches(sequences: Sequence[np.ndarray], budget: int) -> Iterator[list[int]]:
@@ -164,28 +198,68 @@ def _streamed(model: "SequenceModel", ids: np.ndarray, layers: list[int], budget
 
 
 def _windowed(model: "SequenceModel", ids: np.ndarray, layers: list[int], budget: int) -> Iterator[Hidden]:
-    """Read a sequence in windows that overlap by a quarter; every token is taken where it lies most central."""
-    overlap = min(budget // 4, budget - 1)
-    taken = begin = 0
-    while taken < len(ids):
-        window = ids[begin : begin + budget]
-        last = begin + len(window) == len(ids)
-        end = begin + len(window) - (0 if last else overlap // 2)
-        tokens = pack(model, [window])[0]
-        framing = tokens.shape[1] - len(window)
+    """Read a sequence in windows that overlap; every token is taken from the window in which it lies most central."""
+    for window in cut_windows(len(ids), budget):
+        piece = ids[window.begin : window.end]
+        tokens = pack(model, [piece])[0]
+        framing = tokens.shape[1] - len(piece)
         out = model(tokens, layers=layers, with_state=False)
-        keep = slice(framing + taken - begin, framing + end - begin)
+        keep = slice(framing + window.first - window.begin, framing + window.last - window.begin)
         yield {layer: values[0, keep] for layer, values in out.layers.items()}
-        taken, begin = end, begin + budget - overlap
+
+
+class Window(NamedTuple):
+    """Hold a part of a sequence, and which of its tokens are taken from it."""
+
+    begin: int
+    end: int
+    first: int
+    last: int  # one past the last token that is taken
+
+
+def cut_windows(length: int, budget: int) -> list[Window]:
+    """Cut a sequence into windows of at most `budget` tokens that overlap by about a quarter.
+
+    They look the same from both ends, so that a sequence and its reverse complement are cut alike.
+    """
+    if length <= budget:
+        return [Window(0, length, 0, length)]
+    budget, count = _symmetric(length, budget)
+    begins = [index * (length - budget) // (count - 1) for index in range(count)]
+    mirrored = [length - budget - begin for begin in reversed(begins)]
+    begins = begins[: (count + 1) // 2] + mirrored[(count + 1) // 2 :]
+    if count % 2:
+        begins[count // 2] = (length - budget) // 2
+    borders = [0, *((one + budget + other) // 2 for one, other in pairwise(begins)), length]
+    opposite = [length - border for border in reversed(borders)]
+    borders = borders[: (count + 1) // 2] + opposite[(count + 1) // 2 :]
+    return [
+        Window(begin, begin + budget, *pair) for begin, pair in zip(begins, pairwise(borders), strict=True)
+    ]
+
+
+def _symmetric(length: int, budget: int) -> tuple[int, int]:
+    """Return the size and the number of windows that can lie symmetrically, at most `budget` tokens each."""
+    for size in (budget, budget - 1):
+        count = 1 + -(-(length - size) // max(1, size - size // 4))
+        # the token in the middle of an odd sequence lies in the middle of a window
+        count += length % 2 == 1 and count % 2 == 0
+        if count % 2 == 0 or (length - size) % 2 == 0:
+            return size, count
+    raise AssertionError("one of two neighbouring sizes fits")
+
+
+def _turned(vectors: Vectors) -> Vectors:
+    """Bring per-token vectors of the other strand into the order of this one."""
+    return {key: array[::-1] if key[1] == "none" else array for key, array in vectors.items()}
 
 
 def _join_strands(forward: Vectors, backward: Vectors, rc: str) -> Vectors:
     """Put the two strands of a sequence together, per-token vectors base by base."""
-    joined = {}
-    for (layer, pool), one in forward.items():
-        other = backward[layer, pool][::-1] if pool == "none" else backward[layer, pool]
-        joined[layer, pool] = (one + other) / 2 if rc == "average" else np.concatenate((one, other), -1)
-    return joined
+    return {
+        key: (one + backward[key]) / 2 if rc == "average" else np.concatenate((one, backward[key]), -1)
+        for key, one in forward.items()
+    }
 
 
 def _encode(model: "SequenceModel", index: int, text: str) -> np.ndarray:
@@ -215,7 +289,7 @@ def _check(
         raise ConfigError(f"unknown pool {unknown[0]!r}; known: {', '.join(POOLS)}")
     if rc not in RC_MODES:
         raise ConfigError(f"unknown rc mode {rc!r}; known: {', '.join(RC_MODES)}")
-    if rc != "none" and model.tokenizer.complement is None:
+    if rc in ("average", "concat") and model.tokenizer.complement is None:
         raise ConfigError(f"rc={rc!r} needs a DNA model; {model.name} reads {model.kind}")
     if any(len(ids) == 0 for ids in sequences):
         raise SequenceError("an empty sequence has no embedding")

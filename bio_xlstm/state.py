@@ -10,11 +10,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
-from bio_xlstm.kernels.mlstm import MlstmState
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.state import LayerState, layer_state
+from bio_xlstm.positions import Places
 
 _FORMAT = "bio_xlstm model state 1"
-_PARTS = ("c", "n", "m", "conv")
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class ModelState:
     """Number of tokens read so far by each sequence, (N,) int64."""
     model_hash: str
     """Hash of the weights that made the state."""
+    places: Places | None = None
+    """Where the next token of each sequence stands, for models with positions."""
 
     def __len__(self) -> int:
         return len(self.position)
@@ -51,11 +52,9 @@ class ModelState:
     def select(self, indices: list[int] | Tensor) -> "ModelState":
         """Pick (or repeat) sequences by their index."""
         chosen = torch.as_tensor(indices, device=self.position.device)
-        blocks = tuple(
-            LayerState(MlstmState(*(part[chosen] for part in block.mlstm)), block.conv[chosen])
-            for block in self.blocks
-        )
-        return ModelState(blocks, self.position[chosen], self.model_hash)
+        blocks = tuple(block.select(chosen) for block in self.blocks)
+        places = None if self.places is None else Places(*(part[chosen] for part in self.places))
+        return ModelState(blocks, self.position[chosen], self.model_hash, places)
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file that `ModelState.load` reads."""
@@ -74,16 +73,27 @@ class ModelState:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (OSError, SafetensorError) as error:
             raise ModelError(f"cannot read the state {path}: {error}") from None
-        blocks = []
-        for index in range(json.loads(metadata["blocks"])):
-            c, n, m, conv = (tensors[f"{index}.{part}"] for part in _PARTS)
-            blocks.append(LayerState(MlstmState(c, n, m), conv))
-        return cls(tuple(blocks), tensors["position"], metadata["model_hash"])
+        try:
+            blocks = tuple(
+                layer_state(_named_after(f"{index}.", tensors))
+                for index in range(json.loads(metadata["blocks"]))
+            )
+            placed = _named_after("places.", tensors)
+            places = Places(*(placed[name] for name in Places._fields)) if placed else None
+            return cls(blocks, tensors["position"], metadata["model_hash"], places)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is not a whole model state: {error} is missing or wrong") from None
 
     def _tensors(self) -> dict[str, Tensor]:
         """Name every tensor for the file."""
         named = {"position": self.position}
         for index, block in enumerate(self.blocks):
-            parts = (*block.mlstm, block.conv)
-            named |= {f"{index}.{part}": tensor for part, tensor in zip(_PARTS, parts, strict=True)}
+            named |= {f"{index}.{part}": tensor for part, tensor in block.tensors().items()}
+        if self.places is not None:
+            named |= {f"places.{part}": tensor for part, tensor in self.places._asdict().items()}
         return named
+
+
+def _named_after(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Pick the tensors whose names begin with a prefix, under the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

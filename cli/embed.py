@@ -21,8 +21,8 @@ from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC, STORE_DTYPES
               help="One vector per sequence (repeatable); none keeps one per token.")  # fmt: skip
 @click.option("--layers", default="-1", show_default=True,
               help="Layers by number: 0 is the embedding, -1 the last; 0,3,-1 or all.")  # fmt: skip
-@click.option("--rc", type=click.Choice(RC), default="none", show_default=True,
-              help="What to do with the reverse complement of DNA.")  # fmt: skip
+@click.option("--rc", type=click.Choice(RC), default="auto", show_default=True,
+              help="What to do with the reverse complement of DNA; auto: what the model is made for.")  # fmt: skip
 @click.option("--store-dtype", type=click.Choice(STORE_DTYPES), default="fp32", show_default=True,
               help="Precision of the stored numbers.")  # fmt: skip
 @click.option("--format", "format",

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from bio_xlstm.errors import ConfigError
 
 POOLS = ("mean", "last", "first", "max", "none")
-RC = ("none", "average", "concat")
+RC = ("auto", "none", "average", "concat")
 STORE_DTYPES = ("fp32", "fp16", "bf16")
 OUTPUT_FORMATS = ("parquet", "npz", "safetensors", "csv", "tsv", "rostlab-h5", "esm-pt")
 ON_ERROR = ("record", "skip", "fail")

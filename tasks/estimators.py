@@ -23,7 +23,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         model: bundled name, model directory (text or Path), hub id, or a loaded model.
         pool: mean, last, first or max.
         layer: number of the layer; 0 is the embedding, -1 the last.
-        rc: none, average or concat, for DNA.
+        rc: auto (what the model is made for), none, average or concat, for DNA.
         batch_tokens: tokens computed at once.
         invalid: "raise" SequenceError for a sequence that cannot be read, or give it a row of "nan".
         device: where a model given by name is loaded.
@@ -43,7 +43,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         *,
         pool: str = "mean",
         layer: int = -1,
-        rc: str = "none",
+        rc: str = "auto",
         batch_tokens: int = 8192,
         invalid: str = "raise",
         device: str = "cpu",
@@ -89,7 +89,9 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names e0, e1, ... of the D columns."""
-        width = self._loaded().config.dim * (2 if self.rc == "concat" else 1)
+        from bio_xlstm.embedding import embedding_width
+
+        width = embedding_width(self._loaded(), self.rc)
         return np.array([f"e{i}" for i in range(width)], object)
 
     def _read(self, model: "SequenceModel", index: int, text: Any) -> np.ndarray:

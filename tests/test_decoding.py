@@ -7,12 +7,14 @@ import pytest
 import torch
 
 import bio_xlstm as bx
-from bio_xlstm.decoding import Decoder, _choose_stack, _stack_weights, computing_dtype
+from bio_xlstm.decoding import Decoder
+from bio_xlstm.decoding.fused import _choose_stack, _stack_weights
 from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.kernels.arithmetic import computing_dtype
 from bio_xlstm.kernels.decode import Windows, graph
 from bio_xlstm.kernels.decode.graph import GraphedStack
 from bio_xlstm.kernels.mlstm import MlstmState
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.state import LayerState
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.state import ModelState
 
@@ -58,7 +60,7 @@ def test_steps_equal_the_whole(backend, windows):
     state = decoder.state(slots)
     assert state.position.tolist() == [60] * 3 and state.model_hash == whole.state.model_hash
     for block, wanted in zip(state.blocks, whole.state.blocks, strict=True):
-        for part, expected in zip((*block.mlstm, block.conv), (*wanted.mlstm, wanted.conv), strict=True):
+        for part, expected in zip((*block.memory, block.conv), (*wanted.memory, wanted.conv), strict=True):
             assert part.dtype == expected.dtype and error(part, expected) < 1e-5
 
 
@@ -98,7 +100,7 @@ def test_a_model_in_bfloat16_agrees_at_its_rounding():
     assert error(logits, exact) <= error(whole.logits, exact) < 2**-5
     assert error(logits, whole.logits) < 2**-5
     state = decoder.state()
-    assert state.blocks[0].conv.dtype == torch.bfloat16 and state.blocks[0].mlstm.c.dtype == torch.float32
+    assert state.blocks[0].conv.dtype == torch.bfloat16 and state.blocks[0].memory.c.dtype == torch.float32
     # and the model continues from the decoder's state
     following = draw(3, 1)
     continued = model(following, state=state).logits
@@ -114,7 +116,7 @@ def test_weights_kept_in_bfloat16_lose_nothing(slots, monkeypatch):
     found = Decoder(model, slots, "numba", windows=Windows(8, 4))
     monkeypatch.setattr(numba_stack, "NumbaStack", lambda weights, caches, half: full(weights, caches))
     expected = Decoder(model, slots, "numba", windows=Windows(8, 4))
-    assert found._stack.head.panels.nbytes * 2 == expected._stack.head.panels.nbytes
+    assert found.reader._stack.head.panels.nbytes * 2 == expected.reader._stack.head.panels.nbytes
     assert torch.equal(read(found, tokens), read(expected, tokens))
 
 
@@ -126,7 +128,7 @@ def test_states_go_in_and_out(backend):
     decoder, slots = Decoder(model, 4, backend, Windows(6, 3)), torch.tensor([3, 1, 0])
     decoder.load(slots, half.state)
     for block, wanted in zip(decoder.state(slots).blocks, half.state.blocks, strict=True):
-        for part, expected in zip((*block.mlstm, block.conv), (*wanted.mlstm, wanted.conv), strict=True):
+        for part, expected in zip((*block.memory, block.conv), (*wanted.memory, wanted.conv), strict=True):
             assert torch.equal(part, expected)
     assert error(read(decoder, tokens[:, 17:30], slots), whole.logits[:, 17:30]) < 1e-5
     # the model goes on where the decoder stopped
@@ -355,7 +357,7 @@ def test_a_state_that_fits_in_its_first_block_only_changes_nothing():
 def same(one: ModelState, other: ModelState) -> bool:
     """Compare two states bit by bit."""
     parts = (
-        [state.position, *(part for block in state.blocks for part in (*block.mlstm, block.conv))]
+        [state.position, *(part for block in state.blocks for part in (*block.memory, block.conv))]
         for state in (one, other)
     )
     return all(map(torch.equal, *parts))
@@ -368,7 +370,7 @@ def test_numbers_that_are_none_stay_in_their_slot(backend):
     wanted, state = model(tokens).logits, model(tokens[:1, :4]).state
     decoder = Decoder(model, 3, backend, Windows(4, 2))
     spoilt = [
-        LayerState(MlstmState(*(part * float("nan") for part in b.mlstm)), b.conv) for b in state.blocks
+        LayerState(MlstmState(*(part * float("nan") for part in b.memory)), b.conv) for b in state.blocks
     ]
     decoder.load([1], ModelState(tuple(spoilt), state.position, state.model_hash))
     logits = read(decoder, tokens[:, :6])
@@ -405,7 +407,7 @@ def test_a_gpu_kernel_is_used_only_after_its_self_test(monkeypatch, passed, kind
         trust, "judge", lambda name, index: asked.append(name) or trust.Verdict(passed, "as told")
     )
     decoder, weights = Decoder(tiny(), 2, "torch"), _stack_weights(tiny(), torch.float32)
-    stack = _choose_stack(weights, decoder.caches, "auto", 2, torch.device("cuda", 0))
+    stack = _choose_stack(weights, decoder.reader.caches, "auto", 2, torch.device("cuda", 0))
     assert asked == ["decode_step"]
     assert stack == ("graphed", "triton") if kind == "graphed" else stack.backend == "torch"
 
@@ -428,7 +430,7 @@ def test_a_gpu_replays_its_graph(dtype):
     model, tokens = tiny(dim=64, heads=2).to("cuda", dtype), draw(3, 40).cuda()
     wanted = model(tokens).logits
     decoder, slots = Decoder(model, 5, windows=Windows(9, 4)), torch.tensor([4, 0, 2], device="cuda")
-    assert isinstance(decoder._stack, GraphedStack)
+    assert isinstance(decoder.reader._stack, GraphedStack)
     assert error(read(decoder, tokens, slots), wanted) < (1e-5 if dtype == torch.float32 else 2**-5)
-    assert decoder._stack.graph is not None
+    assert decoder.reader._stack.graph is not None
     assert decoder.position.tolist() == [40, 0, 40, 0, 40]

@@ -1,10 +1,12 @@
 """Embeddings do not depend on the batch, the order or the way a sequence is cut."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 import bio_xlstm as bx
-from bio_xlstm.embedding import embed_batch
+from bio_xlstm.embedding import cut_windows, embed_batch
 from bio_xlstm.errors import ConfigError, SequenceError
 
 POOLS = ("mean", "last", "first", "max", "none")
@@ -92,7 +94,7 @@ def test_nothing_in_nothing_out(model):
     ("options", "message"),
     (
         ({"pool": "median"}, "unknown pool 'median'; known: mean, last, first, max, none"),
-        ({"rc": "both"}, "unknown rc mode 'both'; known: none, average, concat"),
+        ({"rc": "both"}, "unknown rc mode 'both'; known: auto, none, average, concat"),
         ({"layer": 9}, "there is no layer 9"),
         ({"batch_tokens": 0}, "batch_tokens must be at least 1, not 0"),
     ),
@@ -114,3 +116,54 @@ def test_wrong_sequences_are_explained(model):
         bx.build("protein", dim=32, blocks=1, heads=2).embed(["MKT"], rc="average")
     with pytest.raises(SequenceError, match="an empty sequence has no embedding"):
         embed_batch(model, [np.empty(0, np.uint8)])
+
+
+@pytest.mark.parametrize("rc", ("auto", "none", "average", "concat"))
+def test_equivariant_models_embed_both_strands_at_once(rc):
+    model = bx.build(
+        "dna",
+        dim=32,
+        blocks=2,
+        heads=2,
+        direction="shared",
+        objective="masked",
+        reverse_complement="equivariant",
+    ).eval()
+    ids = sequences((1, 20, 90, 33))
+    turned = [model.tokenizer.reverse_complement(one) for one in ids]
+    for budget in (8192, 24):
+        options = {"pools": POOLS, "layers": (0, 2), "rc": rc, "batch_tokens": budget}
+        pairs = zip(embed_batch(model, ids, **options), embed_batch(model, turned, **options), strict=True)
+        for found, other in pairs:
+            assert found[2, "mean"].shape == ((64,) if rc == "concat" else (32,))
+            if rc in ("auto", "average"):
+                assert_equal(
+                    {key: array[::-1] if key[1] == "none" else array for key, array in other.items()}, found
+                )
+            if rc == "concat":
+                halves = np.split(other[2, "mean"], 2)
+                assert np.allclose(np.concatenate(halves[::-1]), found[2, "mean"], atol=1e-6)
+
+
+def test_models_made_for_both_strands_average_them_unasked():
+    texts = ["ACGTTGCAAC", "GGGTTTACCC"]
+    plain = bx.build("dna", dim=32, blocks=2, heads=2)
+    tied = bx.build("dna", dim=32, blocks=2, heads=2, reverse_complement="post_hoc")
+    assert np.array_equal(plain.embed(texts), plain.embed(texts, rc="none"))
+    assert np.array_equal(tied.embed(texts), plain.embed(texts, rc="average"))
+    assert np.array_equal(tied.embed(texts, rc="none"), plain.embed(texts))
+
+
+def test_windows_look_the_same_from_both_ends():
+    for length in range(1, 120):
+        for budget in range(1, 40):
+            windows = cut_windows(length, budget)
+            assert windows[0].first == 0 and windows[-1].last == length
+            assert all(one.last == other.first for one, other in pairwise(windows))
+            assert all(
+                0 <= w.begin <= w.first <= w.last <= w.end <= length and w.end - w.begin <= budget
+                for w in windows
+            )
+            assert [
+                (length - w.end, length - w.begin, length - w.last, length - w.first) for w in windows[::-1]
+            ] == ([tuple(window) for window in windows])

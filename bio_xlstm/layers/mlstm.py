@@ -1,27 +1,17 @@
 """The mLSTM layer of the Bio-xLSTM models, with its up-projection before the cell (Beck et al. 2024, section 4.4)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 from bio_xlstm.config import ModelConfig
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.kernels.mixer import MixerWeights, PreparedWeights, mlstm_mixer
+from bio_xlstm.kernels.mixer import MixerWeights, PreparedWeights, Variant, mlstm_mixer
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.layers.block_diagonal import BlockDiagonal
+from bio_xlstm.layers.initialise import init_gates, init_inner, init_outer, init_small, init_taps
 from bio_xlstm.layers.norm import HeadNorm
 from bio_xlstm.layers.projection import Projection
-
-
-class LayerState(NamedTuple):
-    """What an mLSTM layer remembers of N sequences."""
-
-    mlstm: MlstmState
-    """Matrix memory, normaliser and stabiliser."""
-    conv: Tensor
-    """Last inputs of the convolution, (N, W - 1, I), oldest first."""
-
+from bio_xlstm.layers.state import PLAIN, LayerState, Reading
 
 # modules whose weights are read without calling them
 _READ: dict[str, type[nn.Module]] = {
@@ -70,14 +60,7 @@ class MlstmLayer(nn.Module):
         self.reset_parameters()
 
     def forward(
-        self,
-        x: Tensor,
-        cu_seqlens: Tensor | None = None,
-        state: LayerState | None = None,
-        with_state: bool = True,
-        *,
-        reverse: bool = False,
-        prepared: PreparedWeights | None = None,
+        self, x: Tensor, reading: Reading = PLAIN, prepared: PreparedWeights | None = None
     ) -> tuple[Tensor, LayerState | None]:
         """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted.
 
@@ -87,13 +70,26 @@ class MlstmLayer(nn.Module):
             self.up(x),  # (B, T, 2 I)
             prepared or self.weights(),
             eps=self.norm.eps,
-            state=None if state is None else (state.mlstm, state.conv),
-            cu_seqlens=cu_seqlens,
-            reverse=reverse,
-            with_state=with_state,
+            state=_taken_apart(reading.state),
+            cu_seqlens=reading.cu_seqlens,
+            reverse=reading.reverse,
+            with_state=reading.with_state,
+            variant=self._variant(reading),
             backend=self.backend,
         )  # y (B, T, I)
         return self.dropout(self.down(y)), None if after is None else LayerState(*after)
+
+    @property
+    def widest(self) -> int:
+        """Return the most numbers that one token needs between two steps."""
+        return self.up.out_features
+
+    def _variant(self, reading: Reading) -> Variant:
+        """Say how tokens are read beside the plain recurrence; what is read from its end turns the other way."""
+        config, turn = self.config, reading.rotation
+        if turn is not None and reading.reverse:
+            turn = turn.mirrored()
+        return Variant(turn, not config.conv_causal, config.direction == "two_sided")
 
     def prepare(self) -> PreparedWeights:
         """Return the weights between the projections in a form that calls can share while they do not change."""
@@ -123,16 +119,17 @@ class MlstmLayer(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Initialise as xLSTM does: small maps, forget gates open from 3 to 6, output scaled by the depth."""
-        config = self.config
-        small = (2 / (5 * config.dim)) ** 0.5
-        for weight in (self.up.weight, self.query.weight, self.key.weight, self.value.weight):
-            nn.init.normal_(weight, std=small)
-        nn.init.normal_(self.down.weight, std=2 / (config.blocks * config.dim**0.5))
-        nn.init.uniform_(self.conv_weight, -(config.conv_width**-0.5), config.conv_width**-0.5)
-        nn.init.zeros_(self.input_gate.weight)
-        nn.init.zeros_(self.forget_gate.weight)
-        nn.init.normal_(self.input_gate.bias, std=0.1)
-        self.forget_gate.bias.copy_(torch.linspace(3.0, 6.0, config.heads))
-        for linear in (self.up, self.down):
-            if linear.bias is not None:
-                nn.init.zeros_(linear.bias)
+        init_inner(self.up, self.config)
+        for diagonal in (self.query, self.key, self.value):
+            init_small(diagonal.weight, self.config)
+        init_outer(self.down, self.config)
+        init_taps(self.conv_weight)
+        init_gates(self.input_gate, self.forget_gate)
+
+
+def _taken_apart(state: LayerState | None) -> tuple[MlstmState, Tensor] | None:
+    """Return memory and window as the kernels take them."""
+    if state is None:
+        return None
+    assert isinstance(state.memory, MlstmState) and state.conv is not None
+    return state.memory, state.conv

@@ -12,22 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.packing import check_cu_seqlens, find_bounds
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.state import LayerState, Reading, join
 
-
-class Given(NamedTuple):
-    """Hold what is read at once."""
-
-    x: Tensor  # (B, T, D)
-    cu_seqlens: Tensor | None
-    state: LayerState | None
-    with_state: bool
-    out: Tensor | None = None  # (B, T, D) where the result is wanted
-
-
-Read = Callable[[Given], tuple[Tensor, LayerState | None]]
+# takes tokens (B, T, D), how to read them, and where the result is wanted
+Read = Callable[[Tensor, Reading, Tensor | None], tuple[Tensor, LayerState | None]]
 
 
 class Piece(NamedTuple):
@@ -58,27 +47,15 @@ def cut(bounds: tuple[int, ...], tokens: int) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def read_long(
-    read: Read,
-    x: Tensor,
-    cu_seqlens: Tensor | None,
-    state: LayerState | None,
-    with_state: bool,
-    *,
-    reverse: bool,
-    tokens: int,
-) -> tuple[Tensor, LayerState | None]:
-    """Return what `read` makes of x (B, T, D), a piece of so many tokens at a time where that is faster.
-
-    It reads right to left where `reverse` says so.
-    """
+def read_long(read: Read, x: Tensor, reading: Reading, tokens: int) -> tuple[Tensor, LayerState | None]:
+    """Return what `read` makes of x (B, T, D), a piece of so many tokens at a time where that is faster."""
     batch, time, _ = x.shape
     if batch * time <= tokens or x.device.type != "cpu" or torch.is_grad_enabled() or _threads_spin():
-        return read(Given(x, cu_seqlens, state, with_state))
-    if cu_seqlens is not None:
-        check_cu_seqlens(cu_seqlens, batch, time)
-    bounds, flat = find_bounds(batch, time, cu_seqlens), x.flatten(0, 1)[None]
-    y, after = _read_in_pieces(read, flat, cut(bounds, tokens), state, with_state, reverse)
+        return read(x, reading, None)
+    if reading.cu_seqlens is not None:
+        check_cu_seqlens(reading.cu_seqlens, batch, time)
+    bounds, flat = find_bounds(batch, time, reading.cu_seqlens), x.flatten(0, 1)[None]
+    y, after = _read_in_pieces(read, flat, reading, cut(bounds, tokens))
     return y.view_as(x), after
 
 
@@ -92,39 +69,29 @@ def _threads_spin() -> bool:
 
 
 def _read_in_pieces(
-    read: Read,
-    x: Tensor,
-    pieces: tuple[Piece, ...],
-    state: LayerState | None,
-    with_state: bool,
-    reverse: bool,
+    read: Read, x: Tensor, reading: Reading, pieces: tuple[Piece, ...]
 ) -> tuple[Tensor, LayerState | None]:
     """Call read on pieces of x (1, T, D), one after the other; return (1, T, D) and the state."""
     out = torch.empty_like(x)
     carried: LayerState | None = None
     ends: list[LayerState] = []
-    for piece in reversed(pieces) if reverse else pieces:
+    for piece in reversed(pieces) if reading.reverse else pieces:
         span = slice(piece.bounds[0], piece.bounds[-1])
-        opening, closing = (piece.parts - 1, 0) if reverse else (0, piece.parts - 1)
-        given = _select(state, piece.rows) if piece.part == opening else carried
+        opening, closing = (piece.parts - 1, 0) if reading.reverse else (0, piece.parts - 1)
+        if piece.part == opening:
+            carried = None if reading.state is None else reading.state.select(piece.rows)
         local = torch.tensor([bound - span.start for bound in piece.bounds], dtype=torch.int32)
-        wanted = with_state or piece.part != closing
-        _, carried = read(Given(x[:, span], local, given, wanted, out[:, span]))
-        if with_state and piece.part == closing:
+        _, carried = read(
+            x[:, span],
+            reading._replace(
+                cu_seqlens=local,
+                state=carried,
+                with_state=reading.with_state or piece.part != closing,
+                rotation=None if reading.rotation is None else reading.rotation.piece(span),
+            ),
+            out[:, span],
+        )
+        if reading.with_state and piece.part == closing:
             assert carried is not None
             ends.append(carried)
-    return out, _join(ends[::-1] if reverse else ends) if with_state else None
-
-
-def _select(state: LayerState | None, rows: slice) -> LayerState | None:
-    """Pick sequences."""
-    if state is None:
-        return None
-    return LayerState(MlstmState(*(part[rows] for part in state.mlstm)), state.conv[rows])
-
-
-def _join(states: list[LayerState]) -> LayerState:
-    """Put the states of all sequences together."""
-    memories, windows = zip(*states, strict=True)
-    memory = MlstmState(*(torch.cat(parts) for parts in zip(*memories, strict=True)))
-    return LayerState(memory, torch.cat(windows))
+    return out, join(ends[::-1] if reading.reverse else ends) if reading.with_state else None

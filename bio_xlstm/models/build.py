@@ -1,5 +1,6 @@
 """Make a family's model with fresh weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,7 +23,8 @@ def build(
 ) -> SequenceModel:
     """Make a model of a family ("dna", "protein", "chem") with fresh weights.
 
-    Every field of `ModelConfig` is a keyword; the tokenizer is the family's own unless one is given.
+    Every field of `ModelConfig` is a keyword; the tokenizer is the family's own unless one is given (without a start
+    token for equivariant models, which see a sequence from both of its ends).
     ConfigError names a family, setting or value that does not exist.
 
     >>> model = build("chem", dim=32, blocks=2, heads=4, seed=0)
@@ -32,7 +34,10 @@ def build(
     if family not in FAMILIES:
         raise ConfigError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
     chosen = FAMILIES[family]
-    tokenizer = tokenizer or TOKENIZERS[chosen.kind]()
+    if tokenizer is None:
+        tokenizer = TOKENIZERS[chosen.kind]()
+        if settings.get("reverse_complement") == "equivariant":
+            tokenizer = replace(tokenizer, specials=tokenizer.specials._replace(start=None))
     data = {"vocabulary": len(tokenizer.vocabulary), **chosen.defaults, **settings, "family": family}
     config = ModelConfig.from_dict(data)
     with torch.random.fork_rng(devices=[]):

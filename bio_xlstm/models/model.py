@@ -1,24 +1,33 @@
 """The network that all families share: embedding, blocks, final norm, head."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bio_xlstm.config import ModelConfig
 from bio_xlstm.errors import ConfigError, ModelError
 from bio_xlstm.kernels.mixer.dispatch import BACKENDS
-from bio_xlstm.layers.block import block_at
-from bio_xlstm.layers.mlstm import LayerState, MlstmLayer
-from bio_xlstm.layers.projection import Projection
+from bio_xlstm.layers.block import Mixer, block_at
+from bio_xlstm.layers.norm import norm_of
+from bio_xlstm.layers.position_embedding import position_embedding_of
+from bio_xlstm.layers.projection import Projection, project
+from bio_xlstm.layers.rotary import rotation_of
+from bio_xlstm.layers.soft_cap import soft_cap
+from bio_xlstm.layers.state import LayerState, Reading
 from bio_xlstm.models.output import ModelOutput
+from bio_xlstm.models.placing import Placed, place_tokens
+from bio_xlstm.models.strands import check_strands, join_strands, split_strands
+from bio_xlstm.models.weight_hash import WeightHash
 from bio_xlstm.state import ModelState
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
+
+# parameters beside the biases that weight decay leaves alone
+_FREE = ("embedding", "input_gate", "forget_gate", "conv_weight", "skip", "norm")
 
 
 class SequenceModel(nn.Module):
@@ -31,13 +40,22 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.config, self.tokenizer, self.name = config, tokenizer, name or config.family
         self.card = ""  # the model card, kept by save
-        self.embedding = nn.Embedding(config.vocabulary, config.dim)
+        self.checkpointing = (
+            False  # whether training computes each block again on the way back, to save memory
+        )
+        learned = config.position_embedding.startswith("learned")
+        self.embedding = nn.Embedding(config.vocabulary, config.dim // 2 if learned else config.dim)
+        self.position_embedding = position_embedding_of(config)
+        self.dropout = nn.Dropout(config.dropout if config.embedding_dropout else 0.0)
         self.blocks = nn.ModuleList(block_at(index, config) for index in range(config.blocks))
-        self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps, bias=False)
-        self.head = Projection(config.dim, config.vocabulary, bias=False)
-        for weight in (self.embedding.weight, self.head.weight):
-            nn.init.normal_(weight, std=(2 / (5 * config.dim)) ** 0.5)
-        self._hash: tuple[tuple[int, ...], str] = ((), "")
+        self.norm = norm_of(config) if config.final_norm else nn.Identity()
+        self.head = None if config.tie_weights else Projection(config.dim, config.vocabulary, bias=False)
+        for table in (self.embedding, self.head):
+            if table is not None:
+                nn.init.normal_(table.weight, std=(2 / (5 * table.weight.shape[1])) ** 0.5)
+        if config.equivariant:
+            check_strands(tokenizer)
+        self._hash = WeightHash()
 
     def forward(
         self,
@@ -46,30 +64,94 @@ class SequenceModel(nn.Module):
         state: ModelState | None = None,
         layers: Sequence[int] = (),
         with_state: bool = True,
+        positions: Tensor | None = None,
+        sequence_index: Tensor | None = None,
     ) -> ModelOutput:
         """Read tokens (B, T), or N sequences packed in (1, T) with their borders cu_seqlens (N + 1,) int32.
 
         `state` continues sequences of earlier calls; `layers` asks for hidden states, negative from the end; without
-        `with_state` the state after the last token is not computed, which saves time on short sequences.
+        `with_state` the state after the last token is not computed, which saves time on short sequences. Models with
+        positions read them from the tokens unless `positions` (B, T) and `sequence_index` (B, T) say otherwise.
         ValueError refuses tokens of another shape, ModelError a state of another model or of other sequences,
         ConfigError a layer that does not exist.
         """
         self._check_tokens(tokens, cu_seqlens)
-        wanted = [self.layer_index(layer) for layer in layers]
+        wanted = {self.layer_index(layer) for layer in layers}
         before = self._block_states(state, len(tokens) if cu_seqlens is None else len(cu_seqlens) - 1)
-        x = self.embedding(tokens)  # (B, T, D)
-        kept = {0: x} if 0 in wanted else {}
+        placed = None
+        if self.config.positioned:
+            placed = place_tokens(
+                self.config, self.tokenizer, tokens, cu_seqlens, state, positions, sequence_index
+            )
+        hidden, after, kept = self.run_blocks(tokens, cu_seqlens, before, with_state, placed, wanted)
+        last = self._state(after, state, tokens, cu_seqlens, placed) if with_state else None
+        return ModelOutput(hidden, last, kept, self.logits_of)
+
+    def run_blocks(
+        self,
+        tokens: Tensor,
+        cu_seqlens: Tensor | None,
+        before: Sequence[LayerState | None],
+        with_state: bool,
+        placed: Placed | None,
+        wanted: Set[int] = frozenset(),
+    ) -> tuple[Tensor, tuple[LayerState, ...], dict[int, Tensor]]:
+        """Do what `forward` does without looking at its arguments: hidden states, memories and wanted layers."""
+        reading = self._reading(cu_seqlens, with_state, placed)
+        strands = self._embed(tokens, placed)
+        kept = {0: join_strands(strands)} if 0 in wanted else {}
         after: list[LayerState] = []
         for depth, (block, block_state) in enumerate(zip(self.blocks, before, strict=True), start=1):
-            x, block_state = block(x, cu_seqlens, block_state, with_state)
-            after.append(block_state)
+            strands, end = self._through(block, strands, reading._replace(state=block_state))
+            after += [] if end is None else [end]
             if depth in wanted:
-                kept[depth] = x
-        hidden = self.norm(x)
+                kept[depth] = join_strands(strands)
+        hidden = join_strands([self.norm(strand) for strand in strands])
         if self.config.blocks in wanted:
             kept[self.config.blocks] = hidden
-        end = self._state(after, state, tokens, cu_seqlens) if with_state else None
-        return ModelOutput(hidden, end, kept, self.head)
+        return hidden, tuple(after), kept
+
+    def logits_of(self, hidden: Tensor) -> Tensor:
+        """Map hidden states after the final norm to unnormalised log-probabilities (B, T, V).
+
+        An equivariant model adds what both strands say; a symbol on one strand is its complement on the other.
+        """
+        weight = self.embedding.weight if self.head is None else self.head.weight
+        if not self.config.equivariant:
+            logits = project(hidden, weight) if self.head is None else self.head(hidden)
+        else:
+            one, other = split_strands(hidden)
+            logits = project(one, weight) + project(other, weight[self.complement])
+        return soft_cap(logits, self.config.logits_capped_at)
+
+    def _reading(self, cu_seqlens: Tensor | None, with_state: bool, placed: Placed | None) -> Reading:
+        """Say how the blocks are to read."""
+        rotation = None
+        if placed is not None and self.config.rotary != "none":
+            rotation = rotation_of(self.config, placed.place, placed.sequence, self.dtype)
+        return Reading(cu_seqlens, with_state=with_state and self.causal, rotation=rotation)
+
+    def _embed(self, tokens: Tensor, placed: Placed | None) -> list[Tensor]:
+        """Embed tokens, and those of the other strand where the model reads both: (B, T, D) each."""
+        strands = [tokens, self.complement[tokens]] if self.config.equivariant else [tokens]
+        embedded = [self.embedding(strand) for strand in strands]
+        if self.position_embedding is not None and placed is not None:
+            embedded = [self.position_embedding(x, placed.place, placed.sequence) for x in embedded]
+        return [self.dropout(x) for x in embedded]
+
+    def _through(
+        self, block: nn.Module, strands: list[Tensor], reading: Reading
+    ) -> tuple[list[Tensor], LayerState | None]:
+        """Pass the strands through a block; the second one lies in the order of the first and is read backwards."""
+        done, end = [], None
+        for number, strand in enumerate(strands):
+            order = reading._replace(reverse=number == 1, second_strand=number == 1)
+            if self.checkpointing and self.training and torch.is_grad_enabled():
+                strand, end = checkpoint(block, strand, order, use_reentrant=False)
+            else:
+                strand, end = block(strand, order)
+            done.append(strand)
+        return done, end
 
     @property
     def causal(self) -> bool:
@@ -92,6 +174,12 @@ class SequenceModel(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     @property
+    def complement(self) -> Tensor:
+        """Return the id (V,) that faces every id on the other strand of DNA."""
+        assert self.tokenizer.complement is not None
+        return torch.tensor(self.tokenizer.complement.astype(np.int64), device=self.device)
+
+    @property
     def device(self) -> torch.device:
         """Return the device that holds the weights."""
         return self.embedding.weight.device
@@ -110,7 +198,7 @@ class SequenceModel(nn.Module):
 
         check_backend("model", name, BACKENDS, self.device)
         for layer in self.modules():
-            if isinstance(layer, MlstmLayer):
+            if isinstance(layer, Mixer):
                 layer.backend = name
         return self
 
@@ -126,25 +214,15 @@ class SequenceModel(nn.Module):
 
     def weight_hash(self) -> str:
         """Return a hash of configuration and weights, in the dtype they have now."""
-        weights = list(self.parameters())
-        versions = (*(number for weight in weights for number in _version(weight)), *_sums(weights))
-        if self._hash[0] != versions:
-            digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
-            for name, weight in sorted(self.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-            self._hash = versions, digest.hexdigest()
-        return self._hash[1]
+        return self._hash.of(self, self.config)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Split the parameters for AdamW: matrices decay; norms, skips, biases, gates and embeddings do not."""
         decayed: list[nn.Parameter] = []
         kept: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
-            matrix = parameter.ndim >= 2 and not any(
-                part in name for part in ("embedding", "_gate", "conv_weight")
-            )
-            (decayed if matrix else kept).append(parameter)
+            free = name.endswith("bias") or any(part in name for part in _FREE)
+            (kept if free or parameter.ndim < 2 else decayed).append(parameter)
         return [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
 
     def embed(
@@ -152,13 +230,14 @@ class SequenceModel(nn.Module):
         sequences: Sequence[str],
         pool: str = "mean",
         layer: int = -1,
-        rc: str = "none",
+        rc: str = "auto",
         batch_tokens: int = 8192,
     ) -> np.ndarray | list[np.ndarray]:
         """Embed sequences: (N, D) float32, or with pool="none" a list of (length, D).
 
         `pool` is mean, last, first, max or none; `layer` counts from the embedding (0) or from the end (-1);
-        `rc` adds the reverse strand of DNA (none, average, concat). SequenceError names what cannot be read.
+        `rc` adds the reverse strand of DNA (none, average, concat; auto: what the model is made for).
+        SequenceError names what cannot be read.
         Molecules are read as text: ask `bio_xlstm.records.chemistry.parse_reason` whether RDKit can parse them.
 
         >>> import bio_xlstm as bx
@@ -174,7 +253,7 @@ class SequenceModel(nn.Module):
         records: Iterable[Any],
         pool: str = "mean",
         layer: int = -1,
-        rc: str = "none",
+        rc: str = "auto",
         batch_tokens: int = 8192,
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Embed a stream of records (or strings) in constant memory; yield (record, vector) in order.
@@ -225,7 +304,12 @@ class SequenceModel(nn.Module):
         return state.blocks
 
     def _state(
-        self, blocks: list[LayerState], before: ModelState | None, tokens: Tensor, cu_seqlens: Tensor | None
+        self,
+        blocks: tuple[LayerState, ...],
+        before: ModelState | None,
+        tokens: Tensor,
+        cu_seqlens: Tensor | None,
+        placed: Placed | None,
     ) -> ModelState | None:
         """Put the states of the blocks together."""
         if not self.causal:
@@ -238,19 +322,9 @@ class SequenceModel(nn.Module):
         # hashing every training step would cost more than it protects; a state that was continued has been held
         # against the weights already
         known = before.model_hash if before is not None else ""
-        return ModelState(tuple(blocks), position, "" if self.training else known or self.weight_hash())
-
-
-def _version(parameter: Tensor) -> tuple[int, int]:
-    """Return numbers that change when a parameter is written to or replaced."""
-    # tensors made in inference mode keep no count of writes
-    return (0 if parameter.is_inference() else parameter._version), parameter.data_ptr()
-
-
-@torch.no_grad()
-def _sums(weights: list[nn.Parameter]) -> list[int]:
-    """Return the bits of each weight's sum: what is written through `.data` is counted nowhere else."""
-    # read at the speed of memory: a sum in float64 would take five times as long
-    sums = torch.stack([weight.sum(dtype=torch.float32) for weight in weights])
-    found: list[int] = sums.view(torch.int32).tolist()
-    return found
+        return ModelState(
+            blocks,
+            position,
+            "" if self.training else known or self.weight_hash(),
+            None if placed is None else placed.after,
+        )

@@ -10,7 +10,7 @@ from bio_xlstm.kernels.decode.window import Windows, check_windows, window_lengt
 from bio_xlstm.kernels.mlstm.state import MlstmState
 
 _EMPTY = float("-inf")
-_MOST = 1 << 20  # slots, heads, channels or taps
+MOST = 1 << 20  # slots, heads, channels or taps
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def allocate(
     other dtypes.
     """
     sizes = {"slots": slots, "heads": heads, "inner": inner, "conv_width": conv_width}
-    slots, heads, inner, conv_width = (whole_number(name, size, _MOST) for name, size in sizes.items())
+    slots, heads, inner, conv_width = (whole_number(name, size, MOST) for name, size in sizes.items())
     if inner % heads:
         raise ValueError(
             f"inner must be a multiple of heads: {inner} channels do not make {heads} equal heads"

@@ -1,14 +1,19 @@
 """The inside of an mLSTM layer put together from the primitives, on any device and in any dtype."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bio_xlstm.kernels.arithmetic import computing_dtype
 from bio_xlstm.kernels.conv import causal_conv
+from bio_xlstm.kernels.conv.centred import centred_conv
 from bio_xlstm.kernels.mixer.block_diagonal import block_diagonal
+from bio_xlstm.kernels.mixer.variant import PLAIN, Variant, rotate
 from bio_xlstm.kernels.mixer.weights import MixerWeights
 from bio_xlstm.kernels.mlstm import MlstmState, mlstm
+from bio_xlstm.kernels.mlstm.two_sided import two_sided_mlstm
 
 
 def compose(
@@ -22,32 +27,50 @@ def compose(
     with_state: bool,
     backend: str,
     conv_backend: str | None = None,
+    variant: Variant = PLAIN,
 ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
     """Convolve, remember, normalise, gate; see `bio_xlstm.kernels.mixer.mlstm_mixer` for shapes."""
-    memory, window = state or (None, None)
     given, dtype = up.dtype, computing_dtype(up.dtype, up.device)
     up = up.to(dtype)
     weights = MixerWeights(*(None if part is None else part.to(dtype) for part in weights))  # type: ignore[arg-type]
     branch, gate = up.chunk(2, dim=-1)  # (B, T, I) each
-    convolved, window = causal_conv(
-        branch,
-        weights.conv,
-        weights.conv_bias,
-        state=window,
-        cu_seqlens=cu_seqlens,
-        reverse=reverse,
-        activation="silu",
-        backend=conv_backend or backend,
-    )
+    memory, window = state or (None, None)
+    order: dict[str, Any] = {"cu_seqlens": cu_seqlens, "reverse": reverse}
+    taps, shift, where = weights.conv, weights.conv_bias, conv_backend or backend
+    if variant.centred:
+        convolved = centred_conv(branch, taps, shift, backend=where, **order)
+    else:
+        convolved, window = causal_conv(
+            branch, taps, shift, state=window, activation="silu", backend=where, **order
+        )
+    q, k, v, i, f = _project(convolved, branch, weights, variant)
+    if variant.two_sided:
+        h = two_sided_mlstm(q, k, v, i, f, cu_seqlens=cu_seqlens)
+    else:
+        h, memory = mlstm(q, k, v, i, f, state=memory, backend=backend, **order)
+    normed = F.layer_norm(h, h.shape[-1:], eps=eps).flatten(-2) * weights.norm  # (B, T, I)
+    y = (normed + weights.skip * convolved) * F.silu(gate)
+    if not with_state:
+        return y.to(given), None
+    assert memory is not None and window is not None
+    return y.to(given), (memory, window.to(given))
+
+
+def _project(
+    convolved: Tensor, branch: Tensor, weights: MixerWeights, variant: Variant
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return queries, keys and values (B, T, H, K), turned where asked, and the gates (B, T, H)."""
     q = block_diagonal(convolved, weights.query, weights.query_bias)
     k = block_diagonal(convolved, weights.key, weights.key_bias)
     v = block_diagonal(branch, weights.value, weights.value_bias)
-    i, f = _gates(q, k, v, weights)  # (B, T, H)
-    q, k, v = (a.unflatten(-1, (weights.heads, -1)) for a in (q, k, v))  # (B, T, H, K)
-    h, memory = mlstm(q, k, v, i, f, state=memory, cu_seqlens=cu_seqlens, reverse=reverse, backend=backend)
-    normed = F.layer_norm(h, h.shape[-1:], eps=eps).flatten(-2) * weights.norm  # (B, T, I)
-    y = (normed + weights.skip * convolved) * F.silu(gate)
-    return y.to(given), (memory, window.to(given)) if with_state else None
+    turn = variant.rotation
+    if turn is not None and turn.before_gates:
+        q, k = rotate(q, turn), rotate(k, turn)
+    i, f = _gates(q, k, v, weights)
+    q, k, v = (a.unflatten(-1, (weights.heads, -1)) for a in (q, k, v))
+    if turn is not None and not turn.before_gates:
+        q, k = rotate(q, turn), rotate(k, turn)
+    return q, k, v, i, f
 
 
 def _gates(q: Tensor, k: Tensor, v: Tensor, weights: MixerWeights) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from bio_xlstm.kernels.autograd import primitive
 from bio_xlstm.kernels.choice import choose_backend
 from bio_xlstm.kernels.mixer.compose import compose
+from bio_xlstm.kernels.mixer.variant import PLAIN, Variant
 from bio_xlstm.kernels.mixer.weights import MixerWeights, PreparedWeights, can_pack
 from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.kernels.mlstm.state import check_state
@@ -16,13 +17,13 @@ from bio_xlstm.kernels.packing import check_cu_seqlens
 Mixed = tuple[Tensor, tuple[MlstmState, Tensor] | None]
 
 
-def _numba(up: Tensor, weights: PreparedWeights, **form: Any) -> Mixed:
+def _numba(up: Tensor, weights: PreparedWeights, *, variant: Variant, **form: Any) -> Mixed:
     """Fuse where the shapes fit the compiled loops."""
     from bio_xlstm.kernels.mixer.numba_mixer import LONGEST_WINDOW, mix_numba
 
-    if can_pack(weights.plain) and weights.plain.conv.shape[1] <= LONGEST_WINDOW:
+    if variant.plain and can_pack(weights.plain) and weights.plain.conv.shape[1] <= LONGEST_WINDOW:
         return mix_numba(up, weights, **form)
-    return compose(up, weights.plain, backend="numba", conv_backend="torch", **form)
+    return compose(up, weights.plain, backend="numba", conv_backend="torch", variant=variant, **form)
 
 
 def _composed(backend: str) -> Callable[..., Mixed]:
@@ -54,6 +55,7 @@ def mlstm_mixer(
     cu_seqlens: Tensor | None = None,
     reverse: bool = False,
     with_state: bool = True,
+    variant: Variant = PLAIN,
     backend: str = "auto",
 ) -> Mixed:
     """Compute what an mLSTM layer does between its two projections.
@@ -70,6 +72,7 @@ def mlstm_mixer(
         cu_seqlens: boundaries (N + 1,) int32 of N sequences packed end to end, only with B == 1.
         reverse: read every sequence right to left; y stays in input order.
         with_state: return the state after the last token; without it None comes back, and time is saved.
+        variant: rotary positions, a convolution or a memory that look ahead; the latter two have no state.
         backend: "auto", "numba" (fused, CPU), "triton", "torch" or "reference".
 
     Returns:
@@ -89,6 +92,7 @@ def mlstm_mixer(
     prepared.check(up.device)
     batch, time, _ = up.shape
     _check_state(state, batch if cu_seqlens is None else check_cu_seqlens(cu_seqlens, batch, time), plain)
+    _check_variant(variant, up, plain, state is not None or with_state)
     if backend == "auto" and up.device.type != "cpu":
         run: Callable[..., Mixed] = _AUTO
     else:
@@ -101,6 +105,7 @@ def mlstm_mixer(
         cu_seqlens=cu_seqlens,
         reverse=reverse,
         with_state=with_state,
+        variant=variant,
     )
 
 
@@ -116,3 +121,23 @@ def _check_state(state: tuple[MlstmState, Tensor] | None, sequences: int, weight
     shape = (sequences, weights.conv.shape[1] - 1, weights.inner)
     if tuple(window.shape) != shape:
         raise ValueError(f"the window of the state must have shape {shape}, got {tuple(window.shape)}")
+
+
+def _check_variant(variant: Variant, up: Tensor, weights: MixerWeights, stateful: bool) -> None:
+    """Refuse a state where tokens look ahead, and rotations of other tokens or another width."""
+    if stateful and (variant.centred or variant.two_sided):
+        raise ValueError("a mixer that looks ahead has no state: call it with with_state=False")
+    turn = variant.rotation
+    if turn is None:
+        return
+    pairs = weights.inner // (1 if turn.before_gates else weights.heads) // 2
+    tables = (len(turn.cos), pairs)
+    if tuple(turn.cos.shape) != tables or tuple(turn.sin.shape) != tables:
+        raise ValueError(
+            f"the rotation must have tables of {pairs} columns, "
+            f"got {tuple(turn.cos.shape)} and {tuple(turn.sin.shape)}"
+        )
+    if turn.index.shape != up.shape[:2]:
+        raise ValueError(
+            f"the index of the rotation must be {tuple(up.shape[:2])}, got {tuple(turn.index.shape)}"
+        )

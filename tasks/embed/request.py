@@ -27,7 +27,7 @@ class EmbedRequest:
     format: str | None = None
     pools: tuple[str, ...] = ("mean",)
     layers: str = "-1"
-    rc: str = "none"
+    rc: str = "auto"
     store_dtype: str = "fp32"
     device: str = "auto"
     dtype: str = "auto"

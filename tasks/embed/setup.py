@@ -76,7 +76,7 @@ def open_job(request: EmbedRequest, say: Say) -> Job:
     layers = parse_layers(request.layers, model.layer_count)
     pairs = [(layer, pool) for layer in layers for pool in request.pools]
     form = choose_format(request.output, request.format, per_token=request.per_token, columns=len(pairs))
-    if request.rc != "none" and model.tokenizer.complement is None:
+    if request.rc in ("average", "concat") and model.tokenizer.complement is None:
         raise ConfigError(f"--rc {request.rc} is for DNA; {model.name} reads {KIND_WORDS[model.kind]}")
     indices = tuple(model.layer_index(int(layer)) for layer in layers)
     budget = request.batch_tokens or auto_batch_tokens(

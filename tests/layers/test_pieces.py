@@ -9,7 +9,7 @@ from bio_xlstm.config import ModelConfig
 from bio_xlstm.layers import block as module
 from bio_xlstm.layers import pieces as reading
 from bio_xlstm.layers.block import Block, SharedBlock
-from bio_xlstm.layers.mlstm import LayerState
+from bio_xlstm.layers.state import LayerState, Reading
 from bio_xlstm.layers.pieces import cut
 
 SMALL = ModelConfig(family="dna", vocabulary=8, dim=32, heads=2)
@@ -52,15 +52,15 @@ def test_pieces_are_the_whole(
     x = torch.randn(batch, time, 32)
     state: LayerState | None = None
     if given:
-        _, state = layer(torch.randn(3 if lengths is None else len(lengths), 9, 32))
+        _, state = layer(torch.randn(3 if lengths is None else len(lengths), 9, 32), Reading(with_state=True))
     with torch.no_grad():
-        whole, end = layer(x, borders, state, with_state, reverse)
+        whole, end = layer(x, Reading(borders, state, with_state, reverse))
         shorten(monkeypatch)
-        pieces, last = layer(x, borders, state, with_state, reverse)
+        pieces, last = layer(x, Reading(borders, state, with_state, reverse))
     assert torch.allclose(pieces, whole, rtol=0, atol=2e-6)
     assert (last is None) is (end is None) is (not with_state)
     if last is not None and end is not None:
-        true = [part.c * part.m.exp()[..., None, None] for part in (last.mlstm, end.mlstm)]
+        true = [part.c * part.m.exp()[..., None, None] for part in (last.memory, end.memory)]
         assert torch.allclose(*true, rtol=1e-5, atol=1e-6)
         assert torch.allclose(last.conv, end.conv, rtol=0, atol=2e-6)
 

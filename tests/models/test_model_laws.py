@@ -78,8 +78,8 @@ def test_split_through_the_state_equals_whole(cut):
     assert second.state.position.tolist() == [131]
     for found, wanted in zip(second.state.blocks, whole.state.blocks, strict=True):
         assert_close(found.conv, wanted.conv)
-        scale = torch.exp(found.mlstm.m - wanted.mlstm.m)[..., None, None]
-        assert_close(found.mlstm.c * scale, wanted.mlstm.c)
+        scale = torch.exp(found.memory.m - wanted.memory.m)[..., None, None]
+        assert_close(found.memory.c * scale, wanted.memory.c)
 
 
 @torch.inference_mode()
@@ -98,10 +98,10 @@ def test_packed_sequences_continue_from_packed_states():
 def test_states_are_values(tmp_path):
     model, tokens = tiny(), tokens_of(20)
     state = model(tokens).state
-    before = [tensor.clone() for block in state.blocks for tensor in (*block.mlstm, block.conv)]
+    before = [tensor.clone() for block in state.blocks for tensor in (*block.memory, block.conv)]
     one = model(tokens, state=state).hidden
     assert torch.equal(one, model(tokens, state=state).hidden)
-    after = [tensor for block in state.blocks for tensor in (*block.mlstm, block.conv)]
+    after = [tensor for block in state.blocks for tensor in (*block.memory, block.conv)]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     state.save(tmp_path / "family.state")
     again = ModelState.load(tmp_path / "family.state")

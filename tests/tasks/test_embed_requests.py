@@ -31,7 +31,7 @@ Make = Callable[..., Any]
         ({"limit": 0}, ConfigError, "--limit must be at least 1, not 0"),
         ({"pools": ()}, ConfigError, "--pool is missing: one or more of mean, last"),
         ({"pools": ["median"]}, ConfigError, "--pool must be one of mean, .*, not 'median'"),
-        ({"rc": "zz"}, ConfigError, "--rc must be one of none, average, concat, not 'zz'"),
+        ({"rc": "zz"}, ConfigError, "--rc must be one of auto, none, average, concat, not 'zz'"),
         ({"store_dtype": "fp8"}, ConfigError, "--store-dtype must be one of fp32, fp16, bf16, not 'fp8'"),
         ({"dtype": "zz"}, ConfigError, "--dtype must be one of auto, fp32, bf16, fp16, not 'zz'"),
         ({"backend": "zz"}, ConfigError, "--backend must be one of auto, .*, not 'zz'"),

@@ -84,7 +84,7 @@ def test_wrong_options(embedder: SequenceEmbedder) -> None:
         SequenceEmbedder(pool="none").fit(PROTEINS)
     with pytest.raises(ConfigError, match="pool must be one of mean, .*, not 'x'"):
         SequenceEmbedder(pool="x").fit(PROTEINS)
-    with pytest.raises(ConfigError, match="rc must be one of none, average, concat, not 'x'"):
+    with pytest.raises(ConfigError, match="rc must be one of auto, none, average, concat, not 'x'"):
         SequenceEmbedder(rc="x").fit(PROTEINS)
     with pytest.raises(ConfigError, match="there is no layer 99"):
         embedder.set_params(layer=99).fit(PROTEINS)
