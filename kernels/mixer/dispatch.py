@@ -21,8 +21,9 @@ def _numba(up: Tensor, weights: PreparedWeights, *, variant: Variant, **form: An
     """Fuse where the shapes fit the compiled loops."""
     from bio_xlstm.kernels.mixer.numba_mixer import LONGEST_WINDOW, mix_numba
 
-    if variant.plain and can_pack(weights.plain) and weights.plain.conv.shape[1] <= LONGEST_WINDOW:
-        return mix_numba(up, weights, **form)
+    fits = can_pack(weights.plain) and weights.plain.conv.shape[1] <= LONGEST_WINDOW
+    if fits and variant.gates_first and not variant.looks_ahead:
+        return mix_numba(up, weights, rotation=variant.rotation, **form)
     return compose(up, weights.plain, backend="numba", conv_backend="torch", variant=variant, **form)
 
 
@@ -125,7 +126,7 @@ def _check_state(state: tuple[MlstmState, Tensor] | None, sequences: int, weight
 
 def _check_variant(variant: Variant, up: Tensor, weights: MixerWeights, stateful: bool) -> None:
     """Refuse a state where tokens look ahead, and rotations of other tokens or another width."""
-    if stateful and (variant.centred or variant.two_sided):
+    if stateful and variant.looks_ahead:
         raise ValueError("a mixer that looks ahead has no state: call it with with_state=False")
     turn = variant.rotation
     if turn is None:

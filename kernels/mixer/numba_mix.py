@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from bio_xlstm.kernels.mixer.numba_enter import Packed
+from bio_xlstm.kernels.mixer.numba_turn import Turn, turn_rows
 from bio_xlstm.kernels.mlstm.numba_chunk import (
     LOOSE,
     Chunk,
@@ -101,10 +102,10 @@ def map_head(
 
 @leaf()
 def load_head(
-    chunk: Chunk, slices: Slices, x: Any, up: Any, weights: Packed, head: int, width: int, first: int, step: int,
-    count: int,
+    chunk: Chunk, slices: Slices, x: Any, up: Any, weights: Packed, turn: Turn, head: int, width: int, first: int,
+    step: int, count: int,
 ) -> None:  # fmt: skip
-    """Compute q, k and v of a chunk for one head."""
+    """Compute q, k and v of a chunk for one head, turned by position where asked."""
     depth, inner = weights.query.shape[1], x.shape[1]
     channel = first_channel(head, width, depth)
     channels = min(round_up((head + 1) * width, depth), inner) - channel
@@ -113,6 +114,8 @@ def load_head(
     map_head(chunk.q, slices.x, weights, weights.query, 0, head, width, count)
     map_head(chunk.k, slices.x, weights, weights.key, 1, head, width, count)
     map_head(chunk.v, slices.branch, weights, weights.value, 2, head, width, count)
+    turn_rows(chunk.q, turn, first, step, count, width, _ONE)
+    turn_rows(chunk.k, turn, first, step, count, width, _ONE)
 
 
 @leaf(fastmath=LOOSE)
@@ -172,8 +175,8 @@ def store_mixed(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def mix(
-    thread: int, x: Any, up: Any, i: Any, f: Any, weights: Packed, work: Work, group: int, eps: Any, first: Memory,
-    last: Memory, trace: Trace, h: Any, y: Any,
+    thread: int, x: Any, up: Any, i: Any, f: Any, weights: Packed, turn: Turn, work: Work, group: int, eps: Any,
+    first: Memory, last: Memory, trace: Trace, h: Any, y: Any,
 ) -> None:  # fmt: skip
     """Do the share of one thread: fill y (T, I), and h, last and trace where they have a length.
 
@@ -186,14 +189,30 @@ def mix(
     for task in work.tasks[work.bins[thread] : work.bins[thread + 1]]:
         for head in range(task % groups * group, (task % groups + 1) * group):
             mix_sequence(
-                chunk, slices, x, up, i, f, weights, task // groups, head, work, eps, first, last, trace, h, y
+                chunk,
+                slices,
+                x,
+                up,
+                i,
+                f,
+                weights,
+                turn,
+                task // groups,
+                head,
+                work,
+                eps,
+                first,
+                last,
+                trace,
+                h,
+                y,
             )
 
 
 @leaf()
 def mix_sequence(
-    chunk: Chunk, slices: Slices, x: Any, up: Any, i: Any, f: Any, weights: Packed, sequence: int, head: int,
-    work: Work, eps: Any, first: Memory, last: Memory, trace: Trace, h: Any, y: Any,
+    chunk: Chunk, slices: Slices, x: Any, up: Any, i: Any, f: Any, weights: Packed, turn: Turn, sequence: int,
+    head: int, work: Work, eps: Any, first: Memory, last: Memory, trace: Trace, h: Any, y: Any,
 ) -> None:  # fmt: skip
     """Read one sequence with one head."""
     width = x.shape[1] // i.shape[1]
@@ -203,7 +222,7 @@ def mix_sequence(
     for offset in range(0, stop - start, work.size):
         count = min(work.size, stop - start - offset)
         token = stop - 1 - offset if work.reverse else start + offset
-        load_head(chunk, slices, x, up, weights, head, width, token, step, count)
+        load_head(chunk, slices, x, up, weights, turn, head, width, token, step, count)
         load_gates(chunk, i, f, head, token, step, count, True)
         # fetched while the chunk is computed: what its outputs meet, and what follows
         following = min(work.size, stop - start - offset - count)

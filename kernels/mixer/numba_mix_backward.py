@@ -7,6 +7,7 @@ from numba import njit
 
 from bio_xlstm.kernels.mixer.numba_enter import Packed
 from bio_xlstm.kernels.mixer.numba_mix import Slices, find_moments, first_channel, load_head, make_slices
+from bio_xlstm.kernels.mixer.numba_turn import Turn, turn_rows
 from bio_xlstm.kernels.mlstm.numba_backward import enter_memory, leave_memory
 from bio_xlstm.kernels.mlstm.numba_chunk import (
     LOOSE,
@@ -177,7 +178,7 @@ def return_head(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unmix(
-    thread: int, kept: Kept, weights: Packed, back: Back, work: Work, group: int, eps: Any, trace: Trace,
+    thread: int, kept: Kept, weights: Packed, turn: Turn, back: Back, work: Work, group: int, eps: Any, trace: Trace,
     given: bool, dlast: Memory, dfirst: Memory, found: Found,
 ) -> None:  # fmt: skip
     """Do the share of one thread of the way back through `mix`; adds to what `found` holds."""
@@ -189,14 +190,14 @@ def unmix(
     for task in work.tasks[work.bins[thread] : work.bins[thread + 1]]:
         for head in range(task % groups * group, (task % groups + 1) * group):
             unmix_sequence(
-                chunk, slope, slices, slopes, kept, weights, back, task // groups, head, work, eps, trace, given,
+                chunk, slope, slices, slopes, kept, weights, turn, back, task // groups, head, work, eps, trace, given,
                 dlast, dfirst, found,
             )  # fmt: skip
 
 
 @leaf()
 def unmix_sequence(
-    chunk: Chunk, slope: Slope, slices: Slices, slopes: Slices, kept: Kept, weights: Packed, back: Back,
+    chunk: Chunk, slope: Slope, slices: Slices, slopes: Slices, kept: Kept, weights: Packed, turn: Turn, back: Back,
     sequence: int, head: int, work: Work, eps: Any, trace: Trace, given: bool, dlast: Memory, dfirst: Memory,
     found: Found,
 ) -> None:  # fmt: skip
@@ -215,7 +216,7 @@ def unmix_sequence(
         count = min(work.size, stop - start - offset)
         token = stop - 1 - offset if work.reverse else start + offset
         filled, m = given or number > 0, trace.m[place, head]
-        load_head(chunk, slices, kept.x, kept.up, weights, head, width, token, step, count)
+        load_head(chunk, slices, kept.x, kept.up, weights, turn, head, width, token, step, count)
         load_gates(chunk, kept.i, kept.f, head, token, step, count, True)
         scan_gates(chunk, count, m, True)
         if filled:
@@ -223,6 +224,8 @@ def unmix_sequence(
         enter_mixed(slope, chunk, slices, kept, weights, found, trace, head, width, token, step, count, eps)
         told, heard_here = number > 0 or len(dfirst.m) > 0, heard or number < chunks - 1
         behind = return_chunk(chunk, slope, count, width, width, m, behind, filled, heard_here, told, True)
+        turn_rows(slope.q, turn, token, step, count, width, -_ONE)
+        turn_rows(slope.k, turn, token, step, count, width, -_ONE)
         return_head(slope, slices, slopes, back, found, head, width, token, step, count)
         for row in range(count):
             at = token + row * step

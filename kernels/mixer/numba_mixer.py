@@ -17,6 +17,8 @@ from bio_xlstm.kernels.conv.window import carry_window
 from bio_xlstm.kernels.mixer.numba_enter import TILE, Packed, Tiles, enter, leave, leave_convolution
 from bio_xlstm.kernels.mixer.numba_mix import mix
 from bio_xlstm.kernels.mixer.numba_mix_backward import Back, Found, Kept, unmix
+from bio_xlstm.kernels.mixer.numba_turn import Turn, make_turn
+from bio_xlstm.kernels.mixer.variant import Rotation
 from bio_xlstm.kernels.mixer.weights import PANEL, PackedWeights, PreparedWeights, pack
 from bio_xlstm.kernels.mlstm.numba_forward import Memory, Trace, Work
 from bio_xlstm.kernels.mlstm.numba_mlstm import choose_size, make_memory, make_trace
@@ -97,6 +99,7 @@ def _forward(
     heads: int,
     up: Tensor,
     packed: Packed,
+    turn: Turn,
     first: Memory,
     window: np.ndarray,
     keep: bool,
@@ -114,7 +117,7 @@ def _forward(
     run_threads(lambda thread: enter(thread, threads, ups, window, packed, plan.tiles, x, i, f), threads)
     run_threads(
         lambda thread: mix(
-            thread, x, ups, i, f, packed, plan.work, plan.group, plan.eps, first, last, trace, h, y
+            thread, x, ups, i, f, packed, turn, plan.work, plan.group, plan.eps, first, last, trace, h, y
         ),
         shares,
     )
@@ -126,15 +129,15 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, heads: int, end: bool, up: Tensor, *rest: Tensor | None
+        ctx: Any, plan: Plan, turn: Turn, heads: int, end: bool, up: Tensor, *rest: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Run the layer and keep what the way back needs."""
         ctx.set_materialize_grads(False)
         weights, state = PackedWeights(*rest[:10]), rest[10:]  # type: ignore[arg-type]
         first, window = _begin(state, heads, len(weights.norm), len(weights.taps))
         arrays = _to_arrays(weights, plan.quads)
-        y, last, kept = _forward(plan, heads, up, arrays, first, window, True, end)
-        ctx.plan, ctx.heads, ctx.kept = plan, heads, kept
+        y, last, kept = _forward(plan, heads, up, arrays, turn, first, window, True, end)
+        ctx.plan, ctx.turn, ctx.heads, ctx.kept = plan, turn, heads, kept
         c, n, m = (torch.from_numpy(part) for part in last)
         # torch notices when what it keeps is written to, the last memory included
         ctx.save_for_backward(up, *rest, c, n, m)
@@ -149,7 +152,7 @@ class _Fused(torch.autograd.Function):
         if dy is None:
             dy = up.new_zeros(len(up), len(weights.norm))
         found = _backward(ctx, up, weights, state, dy, last, dlast)
-        return None, None, None, *found
+        return None, None, None, None, *found
 
 
 def _begin(
@@ -207,6 +210,7 @@ def _backward(
             thread,
             seen,
             packed,
+            ctx.turn,
             back,
             plan.work,
             plan.group,
@@ -267,24 +271,25 @@ def mix_numba(
     cu_seqlens: Tensor | None,
     reverse: bool,
     with_state: bool,
+    rotation: Rotation | None = None,
 ) -> tuple[Tensor, tuple[MlstmState, Tensor] | None]:
     """Run the fused layer; see `bio_xlstm.kernels.mixer.mlstm_mixer` for shapes."""
     (batch, time, _), plain = up.shape, weights.plain
     inner, heads, (taps, block) = plain.inner, plain.heads, (plain.conv.shape[1], plain.query.shape[2])
     bounds = find_bounds(batch, time, cu_seqlens)
     plan = _plan(bounds, inner, heads, block, reverse, eps, count_threads())
-    flat = up.flatten(0, 1).float()  # (T, 2 I)
+    turn, flat = make_turn(rotation), up.flatten(0, 1).float()  # (T, 2 I)
     before: tuple[Tensor | None, ...] = (None,) * 4
     if state is not None:
         before = tuple(part.float() for part in (*state[0], state[1]))
     # what was laid out earlier leads no gradients to the weights
     tensors = (flat, *pack(plain), *before) if torch.is_grad_enabled() else ()
     if any(x is not None and x.requires_grad for x in tensors):
-        y, *last = _Fused.apply(plan, heads, with_state, *tensors)
+        y, *last = _Fused.apply(plan, turn, heads, with_state, *tensors)
     else:
         first, window = _begin(before, heads, inner, taps)
         arrays = _shared_arrays(weights, plan.quads)
-        y, memory, _ = _forward(plan, heads, flat, arrays, first, window, False, with_state)
+        y, memory, _ = _forward(plan, heads, flat, arrays, turn, first, window, False, with_state)
         last = [torch.from_numpy(part) for part in memory]
     y = y.to(up.dtype).unflatten(0, (batch, time))
     if not with_state:

@@ -36,9 +36,14 @@ class Variant(NamedTuple):
     two_sided: bool = False  # the memory is read from both ends at once
 
     @property
-    def plain(self) -> bool:
-        """Tell whether nothing departs."""
-        return self.rotation is None and not self.centred and not self.two_sided
+    def looks_ahead(self) -> bool:
+        """Tell whether tokens depend on later ones."""
+        return self.centred or self.two_sided
+
+    @property
+    def gates_first(self) -> bool:
+        """Tell whether gates see queries and keys as they are."""
+        return self.rotation is None or not self.rotation.before_gates
 
 
 PLAIN = Variant()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bio_xlstm.kernels.mixer import MixerWeights, mlstm_mixer
+from bio_xlstm.kernels.mixer import MixerWeights, Rotation, Variant, mlstm_mixer
 from bio_xlstm.kernels.mixer.weights import can_pack
 from bio_xlstm.kernels.mlstm import MlstmState
 
@@ -130,6 +130,31 @@ def test_without_the_final_state(reverse: bool, agree: Any) -> None:
     """Agree where the state is not asked for, over several chunks and in a single one."""
     for lengths in ((1, 5), (20, 7), (3, 290)):
         compare(agree, SHAPES[0], lengths, False, reverse=reverse, with_state=False)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("before_gates", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_turned_queries_and_keys(shape: Shape, before_gates: bool, reverse: bool, agree: Any) -> None:
+    """Agree where pairs of channels turn with the positions of their tokens, which repeat and jump."""
+    pairs = shape.inner // (1 if before_gates else shape.heads) // 2
+    angles = torch.randn(9, pairs)
+    turn = Rotation(angles.cos(), angles.sin(), torch.randint(0, 9, (1, 78)), before_gates)
+    compare(agree, shape, (3, 41, 1, 33), True, reverse=reverse, variant=Variant(turn))
+
+
+def test_variants_are_checked() -> None:
+    """Refuse rotations of another width or of other tokens, and states of what looks ahead."""
+    weights, up = make_weights(SHAPES[0]), torch.randn(1, 5, 192)
+    index = torch.zeros(1, 5, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"the rotation must have tables of 24 columns, got \(1, 4\)"):
+        mlstm_mixer(up, weights, variant=Variant(Rotation(torch.ones(1, 4), torch.ones(1, 4), index)))
+    with pytest.raises(ValueError, match=r"the index of the rotation must be \(1, 5\), got \(1, 4\)"):
+        tables = torch.ones(1, 24), torch.zeros(1, 24)
+        mlstm_mixer(up, weights, variant=Variant(Rotation(*tables, index[:, :4])))
+    for variant in (Variant(centred=True), Variant(two_sided=True)):
+        with pytest.raises(ValueError, match="a mixer that looks ahead has no state"):
+            mlstm_mixer(up, weights, variant=variant)
 
 
 def test_inference_is_training_without_gradients() -> None:
