@@ -413,7 +413,7 @@ def test_a_gpu_kernel_is_used_only_after_its_self_test(monkeypatch, passed, kind
 
 
 def test_without_a_graph_steps_run_as_they_are():
-    def double(tokens: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+    def double(tokens: torch.Tensor, slots: torch.Tensor, turn: torch.Tensor | None) -> torch.Tensor:
         return 2 * tokens + slots
 
     # nothing can be recorded on a CPU

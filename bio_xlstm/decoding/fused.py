@@ -17,11 +17,12 @@ from bio_xlstm.kernels.mlstm import MlstmState
 from bio_xlstm.layers.block import Block
 from bio_xlstm.layers.mlstm import MlstmLayer, check_plain
 from bio_xlstm.layers.projection import Projection
+from bio_xlstm.layers.rotary import rotation_of
 from bio_xlstm.layers.state import LayerState
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.models.placing import Placed
 
-Stack = Callable[[Tensor, Tensor], Tensor]
+Stack = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def can_fuse(model: SequenceModel) -> bool:
@@ -30,7 +31,8 @@ def can_fuse(model: SequenceModel) -> bool:
     return (
         config.block == "pre_up"
         and not config.slstm_at
-        and not config.positioned
+        and config.rotary in ("none", "head")
+        and config.position_embedding == "none"
         and not config.logits_capped_at
         and config.final_norm
     )
@@ -42,7 +44,7 @@ class FusedReader:
     def __init__(self, model: SequenceModel, slots: int, backend: str, windows: Windows | None) -> None:
         _check_modules(model)
         config, device = model.config, model.device
-        self.model_dtype = model.dtype
+        self.config, self.model_dtype = config, model.dtype
         dtype = computing_dtype(model.dtype, device)
         weights = _stack_weights(model, dtype)
         state_dtype = torch.promote_types(dtype, torch.float32)
@@ -64,7 +66,12 @@ class FusedReader:
 
     def step(self, tokens: Tensor, slots: Tensor, placed: Placed | None) -> Tensor:
         """Read tokens (n,) into slots (n,) and return logits (n, V)."""
-        return self._stack(tokens, slots)
+        turn = None
+        if placed is not None:
+            rotation = rotation_of(self.config, placed.place, placed.sequence, self.caches[0].c.dtype)
+            rows = rotation.index[:, 0]
+            turn = torch.stack((rotation.cos[rows], rotation.sin[rows]), dim=1)  # (n, 2, K / 2)
+        return self._stack(tokens, slots, turn)
 
     def load(self, slots: Tensor, blocks: Sequence[LayerState]) -> None:
         """Take up memories, one per block."""

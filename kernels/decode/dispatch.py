@@ -11,21 +11,25 @@ from bio_xlstm.kernels.decode.torch_decode import decode_torch
 from bio_xlstm.kernels.decode.weights import DecodeWeights
 from bio_xlstm.kernels.mixer.weights import MixerWeights
 
-Decode = Callable[[Tensor, DecodeWeights, DecodeCache, Tensor, float], Tensor]
+Decode = Callable[[Tensor, DecodeWeights, DecodeCache, Tensor, float, Tensor | None], Tensor]
 
 
-def _numba(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float) -> Tensor:
+def _numba(
+    up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float, turn: Tensor | None
+) -> Tensor:
     """Load the compiled loops when they are first needed."""
     from bio_xlstm.kernels.decode.numba_decode import decode_numba
 
-    return (decode_numba if _fits(weights, cache) else decode_torch)(up, weights, cache, slots, eps)
+    return (decode_numba if _fits(weights, cache) else decode_torch)(up, weights, cache, slots, eps, turn)
 
 
-def _triton(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float) -> Tensor:
+def _triton(
+    up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float, turn: Tensor | None
+) -> Tensor:
     """Load the GPU kernel when it is first needed."""
     from bio_xlstm.kernels.decode.triton_decode import decode_triton
 
-    return (decode_triton if _fits(weights, cache) else decode_torch)(up, weights, cache, slots, eps)
+    return (decode_triton if _fits(weights, cache) else decode_torch)(up, weights, cache, slots, eps, turn)
 
 
 def _fits(weights: DecodeWeights, cache: DecodeCache) -> bool:
@@ -43,6 +47,7 @@ def decode_step(
     slots: Tensor,
     eps: float = 1e-5,
     backend: str = "auto",
+    turn: Tensor | None = None,
 ) -> Tensor:
     """Read one token for each of n sequences with an mLSTM layer, between its projections; no gradients.
 
@@ -54,6 +59,8 @@ def decode_step(
         eps: epsilon of the norm over each head.
         backend: "auto", "torch", "numba" or "triton"; heads and dtypes that do not fit the compiled ones are read by
             torch.
+        turn: cosines and sines (n, 2, K / 2) by which neighbouring channels of queries and keys turn, for rotary
+            positions; in the dtype of the memory.
 
     Returns:
         y (n, I) in the dtype of up: (norm(h) + skip * convolved branch) * silu(output gate).
@@ -74,10 +81,24 @@ def decode_step(
         torch.Size([2, 16])
     """
     _check(up, weights.plain, cache, slots)
+    _check_turn(turn, up, cache)
     run = choose_backend("decode_step", backend, BACKENDS, up.device, cache.c.dtype)
     # autocast would round what is computed in the dtype of up; memory that is overwritten carries no gradients
     with torch.no_grad(), torch.autocast(up.device.type, enabled=False):
-        return run(up, weights, cache, slots, eps)
+        return run(up, weights, cache, slots, eps, turn)
+
+
+def _check_turn(turn: Tensor | None, up: Tensor, cache: DecodeCache) -> None:
+    """Raise ValueError where turns are not those of these sequences and heads."""
+    if turn is None:
+        return
+    shape = (len(up), 2, cache.c.shape[2] // 2)
+    if cache.c.shape[2] % 2 or tuple(turn.shape) != shape or turn.dtype != cache.c.dtype:
+        raise ValueError(
+            f"turn must be {shape} {cache.c.dtype} of an even K, got {tuple(turn.shape)} {turn.dtype}"
+        )
+    if turn.device != up.device:
+        raise ValueError(f"all tensors must be on one device: up on {up.device}, turn on {turn.device}")
 
 
 def _check(up: Tensor, plain: MixerWeights, cache: DecodeCache, slots: Tensor) -> None:

@@ -22,7 +22,14 @@ _EMPTY, _ZERO, _ONE, _EPS = np.float32(-np.inf), np.float32(0), np.float32(1), n
 Arrays = tuple[Any, ...]
 
 
-def decode_numba(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float) -> Tensor:
+def decode_numba(
+    up: Tensor,
+    weights: DecodeWeights,
+    cache: DecodeCache,
+    slots: Tensor,
+    eps: float,
+    turn: Tensor | None = None,
+) -> Tensor:
     """Read one token per slot; see `bio_xlstm.kernels.decode.decode_step`."""
     count, inner = len(up), cache.conv.shape[2]
     rows = -(-count // ROWS) * ROWS
@@ -30,7 +37,9 @@ def decode_numba(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: 
     filled[:count] = up.float().numpy()
     scratch, y = np.empty((rows, inner + ROWS), np.float32), np.empty((rows, inner), np.float32)
     arrays = arrays_of(weights, cache)
-    read_tokens(count, filled, y, scratch, slots.numpy(), np.float32(eps), arrays, count_threads())
+    read_tokens(
+        count, filled, y, scratch, slots.numpy(), np.float32(eps), turns_of(turn), arrays, count_threads()
+    )
     return torch.from_numpy(y[:count]).to(up.dtype)
 
 
@@ -44,13 +53,18 @@ def arrays_of(weights: DecodeWeights, cache: DecodeCache) -> Arrays:
     return (*packed, *memory, *window, *counters, cache.windows.later)
 
 
+def turns_of(turn: Tensor | None) -> Any:
+    """Return cosines and sines (n, 2, K / 2) as an array, of no length where nothing turns."""
+    return np.empty((0, 2, 0), np.float32) if turn is None else turn.contiguous().numpy()
+
+
 def _bits(x: Tensor) -> Tensor:
     """Return bfloat16 numbers, which numpy does not know, as their bits."""
     return x.view(torch.int16) if x.dtype == torch.bfloat16 else x
 
 
 def read_tokens(
-    count: int, up: Any, y: Any, scratch: Any, slots: Any, eps: Any, arrays: Arrays, threads: int
+    count: int, up: Any, y: Any, scratch: Any, slots: Any, eps: Any, turn: Any, arrays: Arrays, threads: int
 ) -> None:
     """Read one token for each of `count` rows, with as many threads as there are groups of rows for."""
     groups = -(-count // ROWS)
@@ -58,14 +72,14 @@ def read_tokens(
 
     def read(thread: int) -> None:
         begin, end = (groups * edge // threads * ROWS for edge in (thread, thread + 1))
-        read_range(begin, min(end, count), up, y, scratch, slots, eps, *arrays)
+        read_range(begin, min(end, count), up, y, scratch, slots, eps, turn, *arrays)
 
     run_threads(read, threads)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def read_range(
-    begin: int, end: int, up: Any, y: Any, convolved: Any, slots: Any, eps: Any,
+    begin: int, end: int, up: Any, y: Any, convolved: Any, slots: Any, eps: Any, turn: Any,
     taps: Any, conv_bias: Any, query: Any, key: Any, value: Any, bias: Any, gate_map: Any, gate_bias: Any,
     norm: Any, skip: Any,
     conv: Any, c: Any, n: Any, scale: Any, m: Any, keys: Any, values: Any,
@@ -100,6 +114,9 @@ def read_range(
             _project(qkv, 2, value, up, first, at)
             for row in range(first, last):
                 slot, h = slots[row], y[row, at : at + width]
+                if len(turn):
+                    _turn(qkv[row - first, 0], turn[row])
+                    _turn(qkv[row - first, 1], turn[row])
                 log_i, log_f = gates[row - first, head], log_sigmoid32(gates[row - first, heads + head])
                 used = count[slot, head]
                 if used >= limit[slot, head]:
@@ -160,6 +177,16 @@ def _project(qkv: Any, part: int, panels: Any, x: Any, first: int, at: int) -> N
             x, first * x.shape[1] + channel // depth * depth, x.shape[1], 1,
             panels, channel * depth, columns, ROWS, depth, columns,
         )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _turn(line: Any, turn: Any) -> None:
+    """Turn pairs of neighbouring channels (K) by cosines and sines (2, K / 2)."""
+    cos, sin = turn[0], turn[1]
+    for pair in range(cos.size):
+        even, odd = line[2 * pair], line[2 * pair + 1]
+        line[2 * pair] = even * cos[pair] - odd * sin[pair]
+        line[2 * pair + 1] = even * sin[pair] + odd * cos[pair]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)

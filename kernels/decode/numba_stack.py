@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.kernels.decode.cache import DecodeCache
-from bio_xlstm.kernels.decode.numba_decode import Arrays, arrays_of, read_range, read_tokens
+from bio_xlstm.kernels.decode.numba_decode import Arrays, arrays_of, read_range, read_tokens, turns_of
 from bio_xlstm.kernels.decode.numba_projection import (
     normalise,
     padded_bias,
@@ -78,40 +78,41 @@ class NumbaStack:
         self.up, self.convolved, self.y = _rows(rows, 2 * inner), _rows(rows, inner), _rows(rows, inner)
         self.logits = _rows(rows, self.vocabulary)
 
-    def __call__(self, tokens: Tensor, slots: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor, slots: Tensor, turn: Tensor | None = None) -> Tensor:
         """Take tokens (n,) and their slots (n,), give logits (n, vocabulary)."""
         count, places, threads = len(tokens), slots.numpy(), count_threads()
+        turns = turns_of(turn)
         self.x[:count, : self.embedding.shape[1]] = self.embedding[tokens.numpy()]
         if count >= _ROWS_PER_THREAD * threads:
             groups = -(-count // ROWS)
 
             def read(thread: int) -> None:
                 begin, end = (groups * edge // threads * ROWS for edge in (thread, thread + 1))
-                self._read_rows(begin, min(end, count), places)
+                self._read_rows(begin, min(end, count), places, turns)
 
             run_threads(read, threads)
         else:
-            self._read_together(count, places, threads)
+            self._read_together(count, places, turns, threads)
         return torch.from_numpy(self.logits[:count, : self.vocabulary].copy())
 
-    def _read_rows(self, begin: int, end: int, slots: Any) -> None:
+    def _read_rows(self, begin: int, end: int, slots: Any, turns: Any) -> None:
         """Take some rows through the whole stack; begin is a multiple of four."""
         stop, eps = -(-end // ROWS) * ROWS, self.eps
         for layer in self.layers:
             normalise(begin, end, self.x, layer.norm, eps, self.normed)
             layer.up.apply(begin, stop, self.normed, self.up, add=False)
-            read_range(begin, end, self.up, self.y, self.convolved, slots, eps, *layer.between)
+            read_range(begin, end, self.up, self.y, self.convolved, slots, eps, turns, *layer.between)
             layer.down.apply(begin, stop, self.y, self.x, add=True)
         normalise(begin, end, self.x, self.norm, eps, self.normed)
         self.head.apply(begin, stop, self.normed, self.logits, add=False)
 
-    def _read_together(self, count: int, slots: Any, threads: int) -> None:
+    def _read_together(self, count: int, slots: Any, turns: Any, threads: int) -> None:
         """Take all rows through the stack, map by map."""
         eps = self.eps
         for layer in self.layers:
             normalise(0, count, self.x, layer.norm, eps, self.normed)
             _share(count, self.normed, layer.up, self.up, False, threads)
-            read_tokens(count, self.up, self.y, self.convolved, slots, eps, layer.between, threads)
+            read_tokens(count, self.up, self.y, self.convolved, slots, eps, turns, layer.between, threads)
             _share(count, self.y, layer.down, self.x, True, threads)
         normalise(0, count, self.x, self.norm, eps, self.normed)
         _share(count, self.normed, self.head, self.logits, False, threads)

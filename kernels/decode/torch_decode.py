@@ -11,7 +11,14 @@ from bio_xlstm.kernels.mixer.weights import MixerWeights
 from bio_xlstm.kernels.mlstm.reference import EPS
 
 
-def decode_torch(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float) -> Tensor:
+def decode_torch(
+    up: Tensor,
+    weights: DecodeWeights,
+    cache: DecodeCache,
+    slots: Tensor,
+    eps: float,
+    turn: Tensor | None = None,
+) -> Tensor:
     """Read one token per slot; see `bio_xlstm.kernels.decode.decode_step`."""
     plain = weights.plain
     branch, gate = up.chunk(2, dim=-1)  # (n, I) each
@@ -25,9 +32,18 @@ def decode_torch(up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: 
     i = F.linear(both, plain.input_gate.to(up), plain.input_bias.to(up))  # (n, H)
     f = F.linear(both, plain.forget_gate.to(up), plain.forget_bias.to(up))
     q, k, v = (x.unflatten(-1, (plain.heads, -1)).to(cache.c) for x in (q, k, v))  # (n, H, K)
+    if turn is not None:
+        q, k = _turned(q, turn), _turned(k, turn)
     h = _advance(q, k, v, i.to(cache.c), F.logsigmoid(f.to(cache.c)), cache, slots).to(up)
     normed = F.layer_norm(h, h.shape[-1:], eps=eps).flatten(-2) * plain.norm.to(up)  # (n, I)
     return (normed + plain.skip.to(up) * convolved) * F.silu(gate)
+
+
+def _turned(x: Tensor, turn: Tensor) -> Tensor:
+    """Turn pairs of neighbouring channels of x (n, H, K)."""
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)  # (n, H, K / 2)
+    cos, sin = turn[:, None].unbind(2)
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
 def _convolve(branch: Tensor, plain: MixerWeights, cache: DecodeCache, slots: Tensor) -> Tensor:

@@ -21,7 +21,12 @@ _ROWS = 32  # of the memory, read together
 
 
 def decode_triton(
-    up: Tensor, weights: DecodeWeights, cache: DecodeCache, slots: Tensor, eps: float
+    up: Tensor,
+    weights: DecodeWeights,
+    cache: DecodeCache,
+    slots: Tensor,
+    eps: float,
+    turn: Tensor | None = None,
 ) -> Tensor:
     """Read one token per slot; see `bio_xlstm.kernels.decode.decode_step`. Negative slots are passed over."""
     plain, packed = weights.plain, weights.packed
@@ -34,13 +39,14 @@ def decode_triton(
     maps = [part.contiguous() for part in (plain.query, plain.key, plain.value)]
     with torch.cuda.device(up.device) if up.is_cuda else torch.autograd.profiler.record_function("decode"):
         _read_token[(len(up), heads)](
-            up, y, slots,
+            up, y, slots, up if turn is None else turn.contiguous(),
             packed.taps, packed.conv_bias, *maps, packed.bias, weights.gates, packed.gate_bias,
             packed.norm, packed.skip,
             cache.conv, cache.c, cache.n, cache.scale, cache.m, cache.keys, cache.values, cache.weights,
             cache.phase, cache.count, cache.limit,
             cache.windows.later, head_width**-0.5, eps, EPS,
-            INNER=inner, HEADS=heads, K=head_width, PADDED=padded, WINDOW=cache.keys.shape[2], TAPS=width, BLOCK=block,
+            INNER=inner, HEADS=heads, K=head_width, PADDED=padded, WINDOW=cache.keys.shape[2],
+            TAPS=width, BLOCK=block, TURNED=turn is not None,
             CHANNELS=min(_CHANNELS, triton.next_power_of_2(inner)), TOKENS=_TOKENS, ROWS=min(_ROWS, padded),
             num_warps=4 if padded <= 128 else 8,
         )  # fmt: skip
@@ -74,14 +80,22 @@ def _log_sigmoid(x):
 
 
 @triton.jit
+def _turn(x, cos, sin, PADDED: tl.constexpr):
+    """Turn pairs of neighbouring channels."""
+    even, odd = tl.split(tl.reshape(x, [PADDED // 2, 2]))
+    return tl.reshape(tl.join(even * cos - odd * sin, even * sin + odd * cos), [PADDED])
+
+
+@triton.jit
 def _read_token(
-    up, y, slots,
+    up, y, slots, turn,
     taps, conv_bias, query, key, value, bias, gates, gate_bias, norm, skip,
     conv, c, n, scale, m, keys, values, weights,
     phase, count, limit,
     later, q_scale, norm_eps, eps,
     INNER: tl.constexpr, HEADS: tl.constexpr, K: tl.constexpr, PADDED: tl.constexpr, WINDOW: tl.constexpr,
-    TAPS: tl.constexpr, BLOCK: tl.constexpr, CHANNELS: tl.constexpr, TOKENS: tl.constexpr, ROWS: tl.constexpr,
+    TAPS: tl.constexpr, BLOCK: tl.constexpr, TURNED: tl.constexpr, CHANNELS: tl.constexpr, TOKENS: tl.constexpr,
+    ROWS: tl.constexpr,
 ):  # fmt: skip
     """Read one token of one sequence with one head."""
     row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -132,6 +146,12 @@ def _read_token(
         q = q * q_scale + tl.load(bias + channel, mask=valid, other=0.0)
         k += tl.load(bias + INNER + channel, mask=valid, other=0.0)
         v += tl.load(bias + 2 * INNER + channel, mask=valid, other=0.0)
+        if TURNED:
+            pair = tl.arange(0, PADDED // 2)
+            cos = tl.load(turn + row * K + pair, mask=pair < K // 2, other=1.0)
+            sin = tl.load(turn + row * K + K // 2 + pair, mask=pair < K // 2, other=0.0)
+            q = _turn(q, cos, sin, PADDED)
+            k = _turn(k, cos, sin, PADDED)
         # what is kept in the window may be rounded, and is rounded from the first time it is read
         k = k.to(keys.dtype.element_ty).to(tl.float32)
         v = v.to(values.dtype.element_ty).to(tl.float32)

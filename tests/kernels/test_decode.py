@@ -16,6 +16,7 @@ from bio_xlstm.kernels.decode import (
     window_costs,
     window_lengths,
 )
+from bio_xlstm.kernels.mixer import Rotation, Variant, mlstm_mixer
 from bio_xlstm.kernels.mixer.weights import MixerWeights
 from bio_xlstm.kernels.mlstm import MlstmState, mlstm
 
@@ -111,6 +112,34 @@ def test_equals_the_recurrence(agree, shape, windows, backend, dtype, tolerance)
     agree([("y", found, y)], tolerance)
     agree(zip(MlstmState._fields, memory, state, strict=True), tolerance)
     agree([("conv", conv, window)], 1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("backend", "dtype", "tolerance"), BACKENDS)
+def test_turned_queries_and_keys(agree, shape, backend, dtype, tolerance):
+    """Tokens at random places, which repeat: what the mixer turns, decoding turns."""
+    weights, up = draw(*shape), torch.randn(3, 20, 2 * shape[0], dtype=torch.float64)
+    angles, index = (
+        torch.randn(7, shape[0] // shape[1] // 2, dtype=torch.float64),
+        torch.randint(0, 7, (3, 20)),
+    )
+    turn = Variant(Rotation(angles.cos(), angles.sin(), index))
+    y, _ = mlstm_mixer(up, weights, eps=EPS, variant=turn, backend="reference", with_state=False)
+    cache, slots = cache_for(weights, dtype, Windows(7, 3)), torch.tensor([4, 0, 3])
+    turns = torch.stack((angles.cos(), angles.sin()), 1)[index].to(dtype)  # (N, T, 2, K / 2)
+    steps = zip(up.to(dtype).unbind(1), turns.unbind(1), strict=True)
+    plain = cast(weights, dtype)
+    found = [decode_step(x, plain, cache, slots, EPS, backend, turn=turn) for x, turn in steps]
+    agree([("y", torch.stack(found, 1), y)], tolerance)
+
+
+def test_turns_are_checked():
+    weights = cast(draw(*SHAPES[0]), torch.float32)
+    cache, up = cache_for(weights.plain, torch.float32), torch.randn(1, 128)
+    with pytest.raises(
+        ValueError, match=r"turn must be \(1, 2, 8\) torch.float32 of an even K, got \(1, 2, 4\)"
+    ):
+        decode_step(up, weights, cache, torch.tensor([0]), turn=torch.ones(1, 2, 4))
 
 
 @pytest.mark.parametrize(("backend", "dtype", "tolerance"), BACKENDS)

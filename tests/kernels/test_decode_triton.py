@@ -40,8 +40,9 @@ def draw(inner: int, heads: int, block: int, width: int, biases: bool) -> MixerW
     return MixerWeights(some(inner, width), some(inner), *maps, *shifts, *gates, some(inner), some(inner))
 
 
+@pytest.mark.parametrize("turned", (False, True))
 @pytest.mark.parametrize("case", CASES)
-def test_equals_torch(agree, case):
+def test_equals_torch(agree, case, turned):
     inner, heads, block, width, biases, windows, tokens, window_dtype = case
     weights = draw(inner, heads, block, width, biases)
     double = prepare(MixerWeights(*(None if part is None else part.double() for part in weights)))
@@ -53,8 +54,10 @@ def test_equals_torch(agree, case):
     for token in range(tokens):
         slots = torch.tensor([2, 0] if token % 3 else [1, 2, 0], device=DEVICE)
         up = torch.randn(len(slots), 2 * inner, device=DEVICE)
-        expected = decode_step(up.double(), double, wanted, slots, backend="torch")
-        y = decode_step(up, prepare(weights), found, slots, backend="triton")
+        turn = torch.randn(len(slots), 2, inner // heads // 2, device=DEVICE) if turned else None
+        wide = None if turn is None else turn.double()
+        expected = decode_step(up.double(), double, wanted, slots, backend="torch", turn=wide)
+        y = decode_step(up, prepare(weights), found, slots, backend="triton", turn=turn)
         agree([("y", y.cpu(), expected.cpu())], tolerance)
     everyone = torch.arange(3, device=DEVICE)
     (memory, conv), (expected, window) = found.read(everyone), wanted.read(everyone)

@@ -57,6 +57,7 @@ CASES: list[tuple[int, str, dict[str, Any]]] = [
     (120, "slstm", {"width": 64}),
     (120, "conv", {}),
     (120, "decode", {"width": 64}),
+    (90, "decode", {"width": 48, "turned": True}),
 ]
 
 
@@ -124,7 +125,9 @@ def call_conv(
     y.sum().backward()
 
 
-def call_decode(width: int, dtype: torch.dtype = torch.float32, window: torch.dtype = torch.float32) -> None:
+def call_decode(
+    width: int, dtype: torch.dtype = torch.float32, window: torch.dtype = torch.float32, turned: bool = False
+) -> None:
     """Decode one token."""
     from bio_xlstm.kernels.decode import allocate, prepare
     from bio_xlstm.kernels.decode.triton_decode import decode_triton
@@ -136,7 +139,9 @@ def call_decode(width: int, dtype: torch.dtype = torch.float32, window: torch.dt
     shapes += [(heads, 3 * inner), (heads,)] * 2 + [(inner,)] * 2
     plain = MixerWeights(*map(torch.zeros, shapes))
     cache = allocate(3, heads, inner, taps, window_dtype=window)
-    decode_triton(torch.zeros(2, 2 * inner, dtype=dtype), prepare(plain), cache, torch.tensor([2, 0]), 1e-5)
+    turn = torch.zeros(2, 2, width // 2) if turned else None
+    up = torch.zeros(2, 2 * inner, dtype=dtype)
+    decode_triton(up, prepare(plain), cache, torch.tensor([2, 0]), 1e-5, turn)
 
 
 CALLS: dict[str, Callable[..., None]] = {
