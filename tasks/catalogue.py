@@ -35,7 +35,9 @@ class ModelSummary:
     def direction(self) -> str:
         """Say how the model reads."""
         how = str(self.config.get("direction", "causal"))
-        return "left to right, any length" if how == "causal" else f"both ways ({how})"
+        strands = {"post_hoc": ", strands averaged", "equivariant": ", both strands alike"}
+        tied = strands.get(str(self.config.get("reverse_complement", "none")), "")
+        return ("left to right, any length" if how == "causal" else f"both ways ({how})") + tied
 
 
 def bundled_models() -> list[ModelSummary]:

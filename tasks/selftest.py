@@ -27,9 +27,12 @@ def run_checks(models: list["SequenceModel"], device: "str | torch.device" = "cp
     if not models:
         models = [build("protein", dim=64, blocks=2, heads=4, seed=0).to(device).eval()]
     checks = check_primitives(device)
+    settings = {"dim": 64, "blocks": 3, "heads": 4, "slstm_at": (1,), "direction": "shared", "objective": "masked"}
+    tied = build("dna", reverse_complement="equivariant", seed=0, **settings).to(device).eval()
     for model in models:
         checks += check_batch_invariance(model)
-    return [*checks, check_reverse_complement()]
+    equivariant = [model for model in [*models, tied] if model.config.equivariant]
+    return [*checks, check_reverse_complement(), *map(check_equivariance, equivariant)]
 
 
 def check_primitives(device: "str | torch.device") -> list[Check]:
@@ -103,6 +106,24 @@ def check_reverse_complement() -> Check:
     expected = text.translate(str.maketrans("ACGT", "TGCA"))[::-1]
     passed = tokenizer.decode(once) == expected and np.array_equal(tokenizer.reverse_complement(once), ids)
     return Check("tokenizer: reverse complement", passed, "twice is the identity" if passed else "is wrong")
+
+
+def check_equivariance(model: "SequenceModel") -> Check:
+    """Compare what an equivariant model says about sequences and about their reverse complements, base by base."""
+    import torch
+
+    from bio_xlstm.kernels.selftest import relative_error
+
+    errors = []
+    with torch.inference_mode():
+        for ids in _random_sequences(model, lengths=(1, 2, 61, 150)):
+            tokens = torch.from_numpy(ids.astype("int64"))[None].to(model.device)
+            turned = model.complement[tokens.flip(1)]
+            one, other = (model(side, with_state=False) for side in (tokens, turned))
+            errors.append(relative_error(other.logits, one.logits[..., model.complement].flip(1)))
+            errors.append(relative_error(other.hidden, one.hidden.flip(1, 2)))
+    name = f"{model.name}: the model of the reverse complement = the reverse complement of the model"
+    return Check(name, max(errors) < TOLERANCE, f"relative error {max(errors):.1e}")
 
 
 def _random_sequences(model: "SequenceModel", lengths: tuple[int, ...]) -> list["np.ndarray"]:
