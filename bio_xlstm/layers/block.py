@@ -90,10 +90,18 @@ class SharedBlock(Block):
 
     def forward(self, x: Tensor, reading: Reading = PLAIN) -> tuple[Tensor, None]:
         """Take and give (B, T, D); there is no state to continue from."""
-        normed = self.norm(x)
+        normed, first = self.norm(x), self._mixer_of(self.passes[0])
+        if self.shares and isinstance(first, MlstmLayer) and torch.is_grad_enabled():
+            # training keeps all tokens anyway, so that one pair of projections serves both directions
+            return self._through_ffn(x + first.both_ways(normed, reading)), None
         for one in self.passes:
             x = x + _mix(self._mixer_of(one), normed, _turned(reading, one))
         return self._through_ffn(x), None
+
+    @property
+    def shares(self) -> bool:
+        """Tell whether both directions have the same weights."""
+        return len({one.mixer for one in self.passes}) == 1
 
 
 class SeparateBlock(SharedBlock):

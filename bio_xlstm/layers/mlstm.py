@@ -66,8 +66,28 @@ class MlstmLayer(nn.Module):
 
         `prepared` comes from `prepare`, for many calls with the same weights.
         """
+        y, after = self._mix(self.up(x), reading, prepared)  # (B, T, 2 I) -> (B, T, I)
+        return self.dropout(self.down(y)), after
+
+    def both_ways(self, x: Tensor, reading: Reading) -> Tensor:
+        """Add what the layer makes of (B, T, D) from either end, with one pair of projections for both."""
+        up, prepared = self.up(x), self.prepare()
+        opposite = reading._replace(reverse=not reading.reverse)
+        mixed = self.down(self._mix(up, reading, prepared)[0] + self._mix(up, opposite, prepared)[0])
+        # each direction by itself adds the shift
+        return self.dropout(mixed if self.down.bias is None else mixed + self.down.bias)
+
+    @property
+    def widest(self) -> int:
+        """Return the most numbers that one token needs between two steps."""
+        return self.up.out_features
+
+    def _mix(
+        self, up: Tensor, reading: Reading, prepared: PreparedWeights | None
+    ) -> tuple[Tensor, LayerState | None]:
+        """Do what lies between the projections: (B, T, 2 I) to (B, T, I)."""
         y, after = mlstm_mixer(
-            self.up(x),  # (B, T, 2 I)
+            up,
             prepared or self.weights(),
             eps=self.norm.eps,
             state=_taken_apart(reading.state),
@@ -76,13 +96,8 @@ class MlstmLayer(nn.Module):
             with_state=reading.with_state,
             variant=self._variant(reading),
             backend=self.backend,
-        )  # y (B, T, I)
-        return self.dropout(self.down(y)), None if after is None else LayerState(*after)
-
-    @property
-    def widest(self) -> int:
-        """Return the most numbers that one token needs between two steps."""
-        return self.up.out_features
+        )
+        return y, None if after is None else LayerState(*after)
 
     def _variant(self, reading: Reading) -> Variant:
         """Say how tokens are read beside the plain recurrence; what is read from its end turns the other way."""

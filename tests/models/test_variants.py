@@ -303,3 +303,12 @@ def test_whole_residual_outputs_double_the_stream():
     tokens = draw(plain, 20)
     one, two = (model(tokens, layers=(0, 1)).layers for model in (plain, doubled))
     assert error(two[1], one[1] + one[0]) < 1e-12
+
+
+@pytest.mark.parametrize("bias", (False, True))
+def test_training_shares_projections_between_directions(bias):
+    model = rough(direction="shared", objective="masked", bias=bias)
+    tokens, borders = packed([draw(model, length) for length in LENGTHS])
+    with torch.no_grad():
+        plain = model(tokens, borders).logits
+    assert error(model(tokens, borders).logits, plain) < 1e-12
