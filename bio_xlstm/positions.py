@@ -33,7 +33,7 @@ class _Stream(NamedTuple):
     """Hold N sequences end to end, and where everything in them begins."""
 
     tokens: Tensor  # (T,)
-    index: Tensor  # (T,) 0, 1, 2, ...
+    here: Tensor  # (T,) 0, 1, 2, ...
     owner: Tensor  # (T,) number of the sequence
     begin: Tensor  # (T,) index of the first token of the sequence
     starts: Tensor  # (T,) bool, start tokens
@@ -65,7 +65,7 @@ def read_positions(
     carried = torch.where(stream.starts[stream.origin], 0, before.place[stream.owner])
     kinds = _hidden_kinds(stream.tokens, tokenizer)
     if kinds is None:
-        place, following = (distance := stream.index - stream.origin + carried), distance + 1
+        place, following = (distance := stream.here - stream.origin + carried), distance + 1
     else:
         place, following = _infilled(stream, carried, kinds)
     total = stream.starts.long().cumsum(0)
@@ -111,7 +111,7 @@ def _hidden_kinds(tokens: Tensor, tokenizer: Tokenizer) -> Tensor | None:
 
 def _infilled(stream: _Stream, carried: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor]:
     """Return the place of every token, and that of a residue after it, among hidden and revealed spans."""
-    index, origin = stream.index, stream.origin
+    index, origin = stream.here, stream.origin
     end = _last(kinds < 0, index)
     revealed = (end >= origin) & (index > end)
     masks = kinds > 0

@@ -6,151 +6,144 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
-from bio_xlstm.records import open_records
-from bio_xlstm.tasks.pretrain.settings import Domain, Recipe
-from bio_xlstm.tasks.pretrain.split import SPLITTERS, chance
-from bio_xlstm.tasks.pretrain.token_store import Piece, TokenStore, collect, read_store, write_store
+from bio_xlstm.tasks.pretrain.data_settings import DataSettings
+from bio_xlstm.tasks.pretrain.gathering import Gathered, first_copies, gather
+from bio_xlstm.tasks.pretrain.luck import chance
+from bio_xlstm.tasks.pretrain.parts import HELD_OUT, STORES, TEST
+from bio_xlstm.tasks.pretrain.reading import Reader, expand
+from bio_xlstm.tasks.pretrain.settings import Recipe
+from bio_xlstm.tasks.pretrain.split import SPLITTERS
+from bio_xlstm.tasks.pretrain.token_store import Cuts, TokenStore, copy_store, read_store
 from bio_xlstm.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
 
 
 class Corpus(NamedTuple):
-    """Hold the two parts of a prepared corpus and what became of the records."""
+    """Hold the parts of a prepared corpus and what became of the records."""
 
     train: TokenStore
     held_out: TokenStore
     domains: tuple[str, ...]
     report: dict[str, Any]  # counts per domain
+    test: TokenStore  # never looked at while training or choosing
 
 
 def prepare(recipe: Recipe, data: Path, cache: Path) -> Corpus:
     """Return the corpus of a recipe, from the cache when the same files were prepared before."""
-    _check_files(recipe, data)
-    folder = cache / f"{recipe.corpus_key()}-{_files_key(recipe, data)}"
+    _check_files(recipe.data, data)
+    folder = cache / f"{recipe.corpus_key()}-{_files_key(recipe.data, data)}"
     if not (folder / "report.json").exists():
-        _write(recipe, data, folder)
+        _write(recipe.data, data, folder)
     report = json.loads((folder / "report.json").read_text())
     names = tuple(domain.name for domain in recipe.data.domains)
-    return Corpus(read_store(folder / "train"), read_store(folder / "held_out"), names, report)
+    train, held_out, test = (read_store(folder / name) for name in STORES)
+    return Corpus(train, held_out, names, report, test)
 
 
-def _write(recipe: Recipe, data: Path, folder: Path) -> None:
-    """Prepare a corpus beside its final place and move it there when it is complete."""
-    settings = recipe.data
+def _write(settings: DataSettings, data: Path, folder: Path) -> None:
+    """Prepare a corpus beside its final place and move it there when it is complete.
+
+    Memory holds some dozen bytes per sequence, and one file record or family at a time.
+    """
     tokenizer = TOKENIZERS[settings.kind]()
-    counts: Counter[str] = Counter()
-    pieces = list(_distinct(_read(recipe, data, tokenizer, counts), settings.domains, counts))
-    log.info("%d distinct sequences read; splitting by %s", len(pieces), settings.split)
-    train, held = SPLITTERS[settings.split](pieces, settings.domains, settings.seed)
-    held = _limit(held, settings.held_out_limit, settings.seed)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    write_store(collect(train, np.dtype(tokenizer.dtype)), partial / "train")
-    write_store(collect(held, np.dtype(tokenizer.dtype)), partial / "held_out")
-    report = _report(settings.domains, pieces, train, held, counts)
+    reader = Reader(settings.kind, tokenizer, data, case=settings.soft_mask_weight != 1)
+    found = (item for number, domain in enumerate(settings.domains) for item in reader.read(number, domain))
+    gathered = gather(
+        found,
+        partial / "gathered",
+        np.dtype(tokenizer.dtype),
+        settings.seed,
+        scaffolds=settings.split == "scaffold",
+    )
+    kept = first_copies(gathered)
+    log.info("%d distinct sequences read; splitting by %s", kept.sum(), settings.split)
+    parts = SPLITTERS[settings.split](gathered, kept, settings)
+    for part in (HELD_OUT, TEST):
+        parts[part] = _limit(gathered, parts[part], settings.held_out_limit, settings.seed)
+    for name, part in STORES.items():
+        copy_store(gathered.store, parts[part], partial / name)
+    report = _report(settings, gathered, kept, parts, reader.counts)
     (partial / "report.json").write_text(json.dumps(report, indent=1))
+    del gathered
+    shutil.rmtree(partial / "gathered")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 
 
-def _read(recipe: Recipe, data: Path, tokenizer: Any, counts: Counter[str]) -> Iterator[Piece]:
-    """Tokenise the records of every file; records that cannot be tokenised are counted."""
-    keep_text = recipe.data.split == "scaffold"
-    for number, domain in enumerate(recipe.data.domains):
-        for name in domain.files:
-            for text in _texts(data / name, recipe.data.kind, domain.limit // len(domain.files)):
-                counts[f"{domain.name} read"] += 1
-                prepared = tokenizer.prepare(text)
-                if len(prepared.ids):
-                    yield Piece(prepared.ids, number, text=text if keep_text else "")
-                else:
-                    counts[f"{domain.name} {prepared.status}"] += 1
-
-
-def _texts(path: Path, kind: str, limit: int) -> Iterator[str]:
-    """Yield the texts of a file, or about `limit` of them spread evenly."""
+def _limit(gathered: Gathered, cuts: Cuts, limit: int, seed: int) -> Cuts:
+    """Keep the pieces of every domain with the lowest hashes, in their order."""
     if not limit:
-        yield from (record.text for record in open_records(path, kind=kind) if record.status == "ok")
-        return
-    total = sum(1 for _ in open_records(path, kind=kind))
-    for row, record in enumerate(open_records(path, kind=kind)):
-        # keeps row r when floor(r * limit / total) rises
-        if record.status == "ok" and (row + 1) * limit // total > row * limit // total or limit >= total:
-            yield record.text
-
-
-def _distinct(pieces: Iterator[Piece], domains: Sequence[Domain], counts: Counter[str]) -> Iterator[Piece]:
-    """Leave out exact repeats of a sequence."""
-    seen: set[bytes] = set()
-    for piece in pieces:
-        digest = hashlib.blake2b(piece.ids.tobytes(), digest_size=12).digest()
-        if digest in seen:
-            counts[f"{domains[piece.domain].name} repeated"] += 1
-            continue
-        seen.add(digest)
-        yield piece
-
-
-def _limit(held: Sequence[Piece], limit: int, seed: int) -> list[Piece]:
-    """Keep the held-out pieces of every domain with the lowest hashes, in their order."""
-    if not limit:
-        return list(held)
-    ranks = [chance(piece.ids.tobytes(), seed + 1) for piece in held]
-    kept = set()
-    for domain in {piece.domain for piece in held}:
-        mine = [n for n, piece in enumerate(held) if piece.domain == domain]
-        kept.update(sorted(mine, key=ranks.__getitem__)[:limit])
-    return [piece for n, piece in enumerate(held) if n in kept]
+        return cuts
+    store = gathered.store
+    begins = store.offsets[cuts.piece]
+    ranks = np.array(
+        [
+            chance(store.tokens[begin + first : begin + last].tobytes(), seed + 1)
+            for begin, first, last in zip(begins.tolist(), cuts.begin, cuts.end, strict=True)
+        ]
+    )
+    domains = store.domains[cuts.piece]
+    kept = [
+        mine[np.argsort(ranks[mine], kind="stable")[:limit]]
+        for mine in (np.flatnonzero(domains == domain) for domain in np.unique(domains))
+    ]
+    chosen = np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
+    return Cuts(*(field[chosen] for field in cuts))
 
 
 def _report(
-    domains: Sequence[Domain],
-    pieces: Sequence[Piece],
-    train: Sequence[Piece],
-    held: Sequence[Piece],
-    counts: Counter[str],
+    settings: DataSettings, gathered: Gathered, kept: np.ndarray, parts: dict[int, Cuts], counts: Counter[str]
 ) -> dict[str, Any]:
-    """Count records and tokens of every domain through all steps."""
+    """Count records, sets and tokens of every domain through all steps."""
+    store = gathered.store
+    lengths = np.diff(store.offsets)
+    distinct = Cuts(np.flatnonzero(kept), np.zeros(kept.sum(), np.int64), lengths[kept])
     report: dict[str, Any] = {}
-    for number, domain in enumerate(domains):
-        entry = {
-            key.removeprefix(f"{domain.name} "): n
-            for key, n in counts.items()
-            if key.startswith(f"{domain.name} ")
-        }
-        for title, part in (("distinct", pieces), ("train", train), ("held_out", held)):
-            lengths = [len(piece.ids) for piece in part if piece.domain == number]
-            entry |= {title: len(lengths), f"{title}_tokens": sum(lengths)}
+    for number, domain in enumerate(settings.domains):
+        start = f"{domain.name} "
+        entry = {key.removeprefix(start): n for key, n in counts.items() if key.startswith(start)}
+        repeated = int((~kept & (store.domains == number)).sum())
+        entry |= {"repeated": repeated} if repeated else {}
+        for title, cuts in (("distinct", distinct), *((name, parts[part]) for name, part in STORES.items())):
+            mine = store.domains[cuts.piece] == number
+            tokens = int((cuts.end - cuts.begin)[mine].sum())
+            entry |= {title: int(mine.sum()), f"{title}_tokens": tokens}
+            if domain.sets != "none":
+                entry[f"{title}_sets"] = len(np.unique(store.sets[cuts.piece][mine]))
         report[domain.name] = entry
     return report
 
 
-def _check_files(recipe: Recipe, data: Path) -> None:
+def _check_files(settings: DataSettings, data: Path) -> None:
     """Refuse unknown kinds and missing files before any work."""
-    if recipe.data.kind not in TOKENIZERS:
-        raise ConfigError(f"[data] kind must be one of {', '.join(TOKENIZERS)}, not {recipe.data.kind!r}")
-    for domain in recipe.data.domains:
-        for name in domain.files:
-            if not (data / name).is_file():
-                raise InputError(
-                    f"{data / name} (domain {domain.name!r}) does not exist; name the data folder with --data"
-                )
+    if settings.kind not in TOKENIZERS:
+        raise ConfigError(f"[data] kind must be one of {', '.join(TOKENIZERS)}, not {settings.kind!r}")
+    for domain in settings.domains:
+        expand(data, domain)
+        if domain.regions and not (data / domain.regions).is_file():
+            raise InputError(
+                f"{data / domain.regions} (domain {domain.name!r}) does not exist; "
+                "name the data folder with --data"
+            )
 
 
-def _files_key(recipe: Recipe, data: Path) -> str:
+def _files_key(settings: DataSettings, data: Path) -> str:
     """Hash the bytes of all files and the tokenizer."""
-    digest = hashlib.sha256(json.dumps(TOKENIZERS[recipe.data.kind]().to_json(), sort_keys=True).encode())
-    for domain in recipe.data.domains:
-        digest.update(json.dumps(asdict(domain)["files"]).encode())
-        for name in domain.files:
-            digest.update(hashlib.sha256((data / name).read_bytes()).digest())
+    described = json.dumps(TOKENIZERS[settings.kind]().to_json(), sort_keys=True)
+    digest = hashlib.sha256(described.encode())
+    for domain in settings.domains:
+        paths = [*expand(data, domain), *([data / domain.regions] if domain.regions else [])]
+        digest.update(json.dumps([path.relative_to(data).as_posix() for path in paths]).encode())
+        for path in paths:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -1,15 +1,10 @@
-"""Cut token files into windows and pack windows into batches up to a token budget; nothing is padded.
+"""Packed batches: sequences framed by start and stop tokens, end to end; nothing is padded."""
 
-The order of batches is a function of (seed, step): a resumed run continues where it stopped without replaying.
-"""
-
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.tasks.pretrain.token_store import TokenStore
 
 IGNORED = -100
 
@@ -17,14 +12,16 @@ IGNORED = -100
 class Framing(NamedTuple):
     """Hold what turns ids into inputs and targets."""
 
-    start: int
-    stop: int
+    start: int | None
+    stop: int | None
     allowed: np.ndarray  # (V,) bool, which ids may be predicted
     complement: np.ndarray | None = None  # (V,) ids of the other strand
 
     @classmethod
-    def of(cls, tokenizer: Any) -> "Framing":
-        """Read the framing of a tokenizer."""
+    def of(cls, tokenizer: Any, *, stops: bool = True) -> "Framing":
+        """Read the framing of a tokenizer; without stops a start is put first where there is one."""
+        if not stops:
+            return cls(tokenizer.start, None, np.array(tokenizer.targets, bool), tokenizer.complement)
         if tokenizer.start is None or tokenizer.stop is None:
             raise ConfigError(
                 f"the {tokenizer.kind} vocabulary has no start or stop token: it cannot be trained on"
@@ -33,154 +30,137 @@ class Framing(NamedTuple):
         allowed[tokenizer.stop] = True
         return cls(tokenizer.start, tokenizer.stop, allowed, tokenizer.complement)
 
+    def added(self, closes: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how many tokens stand before and after the letters of sequences (S,).
 
-class Windows(NamedTuple):
-    """Hold where windows lie in a store, one entry per window."""
-
-    begin: np.ndarray  # (N,) first id
-    end: np.ndarray  # (N,) one past the last id
-    opens: np.ndarray  # (N,) bool, begins where its sequence begins
-    closes: np.ndarray  # (N,) bool, ends where its sequence ends
-    domain: np.ndarray  # (N,)
-
-    def take(self, order: np.ndarray) -> "Windows":
-        """Select windows in the given order."""
-        return Windows(*(field[order] for field in self))
+        A sequence that closes is followed by the stop. Where the stop is the start as well, the start of the next
+        sequence of the same window stands for it, and only the `last` one of a window has its own.
+        """
+        heads = np.full(len(closes), self.start is not None, np.int64)
+        stops = closes & (last | (self.stop != self.start))
+        return heads, (stops if self.stop is not None else np.zeros_like(stops)).astype(np.int64)
 
 
 class PackedBatch(NamedTuple):
-    """Hold one batch as plain arrays."""
+    """Hold one batch, or one part of it, as plain arrays."""
 
-    tokens: np.ndarray  # (1, T) int64 inputs: start token, then ids
-    targets: np.ndarray  # (1, T) int64 ids after them, -100 where nothing is to be predicted
+    tokens: np.ndarray  # (1, T) int64 inputs
+    targets: np.ndarray  # (1, T) int64, -100 where nothing is to be predicted
     cu_seqlens: np.ndarray  # (N + 1,) int32
+    positions: np.ndarray | None  # (1, T) int64, None where they follow from the tokens
+    weights: np.ndarray  # (1, T) float32, 0 where nothing is to be predicted
+    total: float  # sum of the weights of all parts
+
+    def part(self, number: int, parts: int, empty: int) -> "PackedBatch":
+        """Return one of several parts: whole windows in their order, about as many tokens in each.
+
+        A part without windows holds one token `empty` and nothing to predict.
+        """
+        goals = self.cu_seqlens[-1] * np.arange(1, parts) / parts
+        # the window over whose middle a goal lies begins the next part
+        middles = (self.cu_seqlens[:-1] + self.cu_seqlens[1:]) / 2
+        borders = [0, *np.searchsorted(middles, goals).tolist(), len(middles)]
+        ends = self.cu_seqlens[borders[number] : borders[number + 1] + 1]
+        if len(ends) < 2:
+            return _nothing(empty, self.positions is not None, self.total)
+        taken = slice(ends[0], ends[-1])
+        positions = None if self.positions is None else self.positions[:, taken]
+        tokens, targets, weights = (f[:, taken] for f in (self.tokens, self.targets, self.weights))
+        return PackedBatch(tokens, targets, ends - ends[0], positions, weights, self.total)
 
 
-def cut_windows(store: TokenStore, window: int, phases: np.ndarray | None = None) -> Windows:
-    """Cut every sequence into windows of at most `window - 1` ids; with phases the first one is that long.
+class Letters(NamedTuple):
+    """Hold the ids of S sequences, in W windows, before they are framed."""
 
-    One token of the window is the start token, so that inputs never exceed `window`. Together the windows hold
-    every id exactly once.
-    """
-    size = window - 1
-    lengths = np.diff(store.offsets)
-    first = np.minimum(lengths, size if phases is None else np.where(lengths > size, phases, size))
-    counts = 1 + -(-(lengths - first) // size)  # windows of every sequence
-    counts[lengths == 0] = 0
-    owner = np.repeat(np.arange(len(lengths)), counts)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    begin = np.where(place == 0, 0, first[owner] + (place - 1) * size)
-    end = np.minimum(first[owner] + place * size, lengths[owner])
-    opens, closes = (begin == 0) & store.begins[owner], (end == lengths[owner]) & store.ends[owner]
-    base = store.offsets[:-1][owner]
-    return Windows(base + begin, base + end, opens, closes, store.domains[owner])
-
-
-def fill(
-    store: TokenStore, windows: Windows, framing: Framing, reverse: np.ndarray | None = None
-) -> PackedBatch:
-    """Write windows end to end as inputs and targets; `reverse` (N,) bool marks reverse complements.
-
-    The stop token is a target only after the true end of a sequence, read in the direction of the window.
-    """
-    lengths = windows.end - windows.begin
-    flipped = np.zeros(len(lengths), bool) if reverse is None else reverse
-    stops = np.where(flipped, windows.opens, windows.closes)
-    spans = lengths + stops  # tokens of every window: start + ids, the last id only where the stop follows
-    offsets = np.concatenate([[0], np.cumsum(spans)])
-    owner = np.repeat(np.arange(len(spans)), spans)
-    place = np.arange(offsets[-1]) - offsets[owner]
-    inside = place < lengths[owner]
-    clipped = np.minimum(place, lengths[owner] - 1)
-    forward = windows.begin[owner] + clipped
-    ids = store.tokens[np.where(flipped[owner], windows.end[owner] - 1 - clipped, forward)].astype(np.int64)
-    if framing.complement is not None:
-        ids = np.where(flipped[owner], framing.complement[ids], ids)
-    following = np.where(inside, ids, framing.stop)  # (T,) the id at every place, the stop after the last
-    inputs = np.where(place == 0, framing.start, np.roll(following, 1))
-    targets = np.where(framing.allowed[following], following, IGNORED)
-    return PackedBatch(inputs[None], targets[None], offsets.astype(np.int32))
-
-
-def budget_groups(spans: np.ndarray, budget: int) -> np.ndarray:
-    """Group consecutive windows greedily so that no group exceeds the budget; gives group borders (G + 1,)."""
-    total = np.concatenate([[0], np.cumsum(spans)])
-    borders = [0]
-    while borders[-1] < len(spans):
-        last = int(np.searchsorted(total, total[borders[-1]] + budget, side="right")) - 1
-        borders.append(max(last, borders[-1] + 1))
-    return np.array(borders)
-
-
-class BatchOrder:
-    """Give the training batch of any step.
-
-    An epoch shows every window of a domain of weight 1 exactly once, in random order; a domain of weight 2.5
-    twice, and a random half of its windows a third time. Long sequences are cut at other places in every epoch.
-    """
-
-    def __init__(
-        self,
-        store: TokenStore,
-        framing: Framing,
-        *,
-        window: int,
-        budget: int,
-        weights: Sequence[float],
-        reverse_complement: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        if not len(store):
-            raise ConfigError("the training part of the corpus is empty")
-        if reverse_complement and framing.complement is None:
-            raise ConfigError("reverse_complement is only possible for DNA")
-        self.store, self.framing = store, framing
-        self.window, self.budget, self.seed = window, budget, seed
-        self.weights = np.asarray(weights, float)
-        self.reverse_complement = reverse_complement
-        self._epoch = -1
-        self._first_step = 0
-        self._open(0)
-
-    def batch(self, step: int) -> PackedBatch:
-        """Build the batch of a step, counted from 0 over all epochs."""
-        if step < self._first_step:
-            self._first_step, self._epoch = 0, -1
-            self._open(0)
-        while step >= self._first_step + len(self._borders) - 1:
-            self._first_step += len(self._borders) - 1
-            self._open(self._epoch + 1)
-        group = step - self._first_step
-        chosen = slice(self._borders[group], self._borders[group + 1])
-        return fill(
-            self.store,
-            Windows(*(field[chosen] for field in self._windows)),
-            self.framing,
-            self._reverse[chosen],
-        )
-
-    def from_step(self, step: int) -> Iterator[PackedBatch]:
-        """Yield batches without end."""
-        while True:
-            yield self.batch(step)
-            step += 1
+    ids: np.ndarray  # (L,) int64
+    lengths: np.ndarray  # (S,)
+    window: np.ndarray  # (S,) number of the window, 0 to W - 1
+    closes: np.ndarray  # (S,) bool, the stop follows
+    weights: np.ndarray  # (L,) float32 loss weights
+    keys: np.ndarray  # (S,) uint64, what is drawn for a sequence depends on its key alone
+    asked: np.ndarray  # (L,) bool, may be predicted
+    stops_asked: np.ndarray  # (S,) bool, the stop may be predicted
+    positions: np.ndarray | None = None  # (L,) int64
 
     @property
-    def epoch_steps(self) -> int:
-        """Return the number of batches of the current epoch."""
-        return len(self._borders) - 1
+    def owners(self) -> np.ndarray:
+        """Return the number of the sequence of every letter, (L,)."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
-    def _open(self, epoch: int) -> None:
-        """Lay out one epoch: cut, repeat by weight, shuffle, flip strands, group."""
-        rng = np.random.default_rng([self.seed, epoch])
-        phases = rng.integers(1, self.window, size=len(self.store))
-        windows = cut_windows(self.store, self.window, phases)
-        weight = self.weights[windows.domain]
-        times = np.floor(weight).astype(int) + (rng.random(len(weight)) < weight % 1)
-        order = rng.permutation(np.repeat(np.arange(len(weight)), times))
-        self._windows = windows.take(order)
-        self._reverse = rng.random(len(order)) < self.reverse_complement
-        spans = self._windows.end - self._windows.begin
-        spans += np.where(self._reverse, self._windows.opens, self._windows.closes)
-        self._borders = budget_groups(spans, self.budget)
-        self._epoch = epoch
+    @property
+    def places(self) -> np.ndarray:
+        """Return the place of every letter in its sequence, (L,)."""
+        firsts = np.cumsum(self.lengths) - self.lengths
+        return np.arange(len(self.ids)) - np.repeat(firsts, self.lengths)
+
+
+class Stream(NamedTuple):
+    """Hold framed sequences end to end."""
+
+    tokens: np.ndarray  # (F,) int64
+    asked: np.ndarray  # (F,) bool, may be predicted
+    weights: np.ndarray  # (F,) float32
+    positions: np.ndarray | None  # (F,) int64
+    borders: np.ndarray  # (W + 1,) where windows begin
+
+    def next_tokens(self) -> PackedBatch:
+        """Let every token predict the one after it in its window."""
+        inside = np.ones(len(self.tokens), bool)
+        inside[self.borders[1:] - 1] = False
+        here = np.flatnonzero(inside)
+        borders = self.borders - np.arange(len(self.borders))
+        return self._batch(here, here + 1, borders)
+
+    def same_tokens(self, inputs: np.ndarray) -> PackedBatch:
+        """Let inputs (F,) predict the tokens in whose place they stand."""
+        here = np.arange(len(self.tokens))
+        return self._batch(here, here, self.borders)._replace(tokens=inputs[None])
+
+    def _batch(self, here: np.ndarray, there: np.ndarray, borders: np.ndarray) -> PackedBatch:
+        """Take the tokens at some places as inputs and those at others as targets."""
+        asked = self.asked[there]
+        weights = np.where(asked, self.weights[there], 0).astype(np.float32)
+        return PackedBatch(
+            self.tokens[here][None],
+            np.where(asked, self.tokens[there], IGNORED)[None],
+            borders.astype(np.int32),
+            None if self.positions is None else self.positions[here][None],
+            weights[None],
+            float(weights.sum(dtype=np.float64)),
+        )
+
+
+def frame(letters: Letters, framing: Framing) -> Stream:
+    """Put starts and stops around sequences and join those of a window."""
+    last = np.append(letters.window[1:] != letters.window[:-1], True)[: len(letters.window)]
+    heads, tails = framing.added(letters.closes, last)
+    lengths = heads + letters.lengths + tails
+    ends = np.cumsum(lengths)
+    begins = ends - lengths
+    size = int(ends[-1]) if len(ends) else 0
+    # letter l of sequence s stands behind all that was added up to there
+    places = np.arange(len(letters.ids)) + np.repeat(np.cumsum(heads + tails) - tails, letters.lengths)
+    tokens, asked = np.zeros(size, np.int64), np.zeros(size, bool)
+    weights = np.ones(size, np.float32)
+    tokens[begins[heads > 0]] = -1 if framing.start is None else framing.start
+    tokens[ends[tails > 0] - 1] = -1 if framing.stop is None else framing.stop
+    tokens[places], asked[places], weights[places] = letters.ids, letters.asked, letters.weights
+    asked[ends[tails > 0] - 1] = letters.stops_asked[tails > 0]
+    if framing.stop == framing.start and framing.stop is not None:
+        # the start of a sequence is the stop of the one before
+        asked[ends[~last]] = letters.stops_asked[~last]
+    positions = None
+    if letters.positions is not None:
+        positions = np.zeros(size, np.int64)
+        positions[places] = letters.positions
+    return Stream(tokens, asked, weights, positions, np.concatenate([[0], ends[last]]))
+
+
+def _nothing(token: int, positioned: bool, total: float) -> PackedBatch:
+    """Return a part of one token that predicts nothing."""
+    tokens = np.full((1, 1), token, np.int64)
+    positions = np.zeros_like(tokens) if positioned else None
+    weights = np.zeros((1, 1), np.float32)
+    return PackedBatch(
+        tokens, np.full_like(tokens, IGNORED), np.array([0, 1], np.int32), positions, weights, total
+    )

@@ -1,128 +1,133 @@
 """Ways to hold sequences out of training.
 
-Every way takes the pieces of a corpus and gives (training pieces, held-out pieces); what is in neither is too
-close to both. All choices are hashes of the sequence or its scaffold: they do not depend on the order of files.
+Every way gives each sequence its part: training, held out, test, or none as it is too close to others. All choices are
+hashes of the sequence or its scaffold: they do not depend on the order of files. Sets are held out as a whole, and
+what is held out anywhere is trained on nowhere.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from itertools import compress
+from collections.abc import Callable
 
 import numpy as np
 
-from bio_xlstm.tasks.pretrain.settings import Domain
-from bio_xlstm.tasks.pretrain.token_store import Piece
+from bio_xlstm.tasks.pretrain.data_settings import DataSettings
+from bio_xlstm.tasks.pretrain.gathering import Gathered
+from bio_xlstm.tasks.pretrain.luck import uniform
+from bio_xlstm.tasks.pretrain.parts import HELD_OUT, LEFT_OUT, STORES, TEST, TRAIN, UNDECIDED
+from bio_xlstm.tasks.pretrain.token_store import Cuts
+from bio_xlstm.tasks.pretrain.words import Words
 
-Parts = tuple[list[Piece], list[Piece]]
+Split = Callable[[Gathered, np.ndarray, DataSettings], dict[int, Cuts]]
 
-_WORD = 8
 _REPEATED = 0.9
 _SHARED_WORDS = 2
 
 
-def chance(key: bytes, seed: int) -> float:
-    """Return a number in [0, 1) that depends on key and seed alone."""
-    digest = hashlib.blake2b(key, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
-    return int.from_bytes(digest, "little") / 2**64
+def by_hash(gathered: Gathered, kept: np.ndarray, settings: DataSettings) -> dict[int, Cuts]:
+    """Hold out every sequence whose own hash falls into the share of its domain; `kept` (N,) bool may be used."""
+    parts = _drawn(gathered, settings)
+    parts[~kept] = LEFT_OUT
+    return whole(gathered, _without_copies(parts, gathered.digests))
 
 
-def by_hash(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -> Parts:
-    """Hold out every sequence whose own hash falls into the share of its domain."""
-    held = [chance(piece.ids.tobytes(), seed) < domains[piece.domain].held_out for piece in pieces]
-    return _divide(pieces, held)
-
-
-def by_scaffold(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -> Parts:
+def by_scaffold(gathered: Gathered, kept: np.ndarray, settings: DataSettings) -> dict[int, Cuts]:
     """Hold out every molecule whose Murcko scaffold hashes into the share of its domain.
 
-    A scaffold held out in one domain is held out in all, so no held-out scaffold is ever trained on.
-    Molecules that RDKit cannot read are in neither part.
+    A scaffold held out in one domain is trained on in none. Of held-out sets, the molecules themselves are not
+    trained on, but their scaffolds may be. Molecules that RDKit cannot read are in no part.
     """
-    keys = [scaffold_key(piece.text) for piece in pieces]
-    share = max(domain.held_out for domain in domains)
-    chances = [chance(key.encode(), seed) if key else 1.0 for key in keys]
-    readable = [n for n, key in enumerate(keys) if key]
-    train = [pieces[n] for n in readable if chances[n] >= share]
-    held = [pieces[n] for n in readable if chances[n] < domains[pieces[n].domain].held_out]
-    return train, held
+    alone = gathered.store.sets < 0
+    test, held = _shares(settings)
+    used = np.unique(gathered.store.domains[alone])
+    # the lowest scaffolds are for the test in all domains that take them, the next ones are held out
+    tested, out = test[used].max(initial=0), held[used].max(initial=0)
+    luck, domain = gathered.luck, gathered.store.domains
+    low = np.where(luck < test[domain], TEST, LEFT_OUT)
+    middle = np.where(luck < tested + held[domain], HELD_OUT, LEFT_OUT)
+    trained = luck >= tested + out
+    parts = np.where(luck < tested, low, np.where(trained, TRAIN, middle)).astype(np.int8)
+    drawn = _drawn(gathered, settings)
+    parts = np.where(alone, parts, np.where((drawn == TRAIN) & ~trained, LEFT_OUT, drawn))
+    parts[~kept | np.isnan(luck)] = LEFT_OUT
+    return whole(gathered, _without_copies(parts, gathered.molecules))
 
 
-def scaffold_key(smiles: str) -> str:
-    """Return the Murcko scaffold without stereo marks; a molecule without rings is its own; "" if unreadable."""
-    from rdkit import Chem, RDLogger
-    from rdkit.Chem.Scaffolds import MurckoScaffold
+def by_families(gathered: Gathered, kept: np.ndarray, settings: DataSettings) -> dict[int, Cuts]:
+    """Hold out proteins and whole families, and drop from training everything that resembles them.
 
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-    molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        return ""
-    scaffold = MurckoScaffold.GetScaffoldForMol(molecule)
-    kept = scaffold if scaffold.GetNumAtoms() else molecule
-    return Chem.MolToSmiles(kept, isomericSmiles=False)
-
-
-def by_families(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -> Parts:
-    """Hold out proteins and drop from training everything that resembles them.
-
-    First, a protein of whose 8-residue words more than 90 % stand in the proteins before it is left out as a
-    near-duplicate. Held-out proteins are then chosen by the hash of their sequence; a remaining protein that
-    shares two or more different words with any of them is not trained on.
+    First, a protein outside of families of whose 8-residue words more than 90 % stand in such proteins before it is
+    left out as a near-duplicate. Held-out proteins and families are then chosen by hash; a remaining sequence, of a
+    family or not, that shares two or more different words with any of them is not trained on.
     """
-    owners, words = _words(pieces)
-    distinct = ~_mostly(_seen_before(words, owners), owners, len(pieces), _REPEATED)
-    lucky = [chance(piece.ids.tobytes(), seed) < domains[piece.domain].held_out for piece in pieces]
-    held = np.array(lucky, bool) & distinct
-    held_words = np.unique(words[held[owners]])
-    hits = np.unique(np.stack([owners, words], 1)[np.isin(words, held_words)], axis=0)[:, 0]
-    related = np.bincount(hits, minlength=len(pieces)) >= _SHARED_WORDS
-    train = distinct & ~held & ~related
-    return list(compress(pieces, train)), list(compress(pieces, held))
+    words = Words(gathered.store)
+    alone = kept & (gathered.store.sets < 0)
+    repeated = words.seen_before(alone) > _REPEATED * np.maximum(words.counts(), 1)
+    parts = _drawn(gathered, settings)
+    parts[~kept | (alone & repeated)] = LEFT_OUT
+    if (parts == TEST).any():
+        related = words.shared_with(parts == TEST) >= _SHARED_WORDS
+        parts[related & (parts != TEST)] = LEFT_OUT
+    related = words.shared_with(parts == HELD_OUT) >= _SHARED_WORDS
+    parts[related & (parts == TRAIN)] = LEFT_OUT
+    return whole(gathered, parts)
 
 
-def _words(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
-    """Code every word of eight residues as one integer; gives (owning piece, code), (P,) each."""
-    lengths = np.array([len(piece.ids) for piece in pieces])
-    ids = np.concatenate([piece.ids for piece in pieces]).astype(np.int64)
-    owners = np.repeat(np.arange(len(pieces)), lengths)
-    base = int(ids.max(initial=0)) + 1
-    count = max(len(ids) - _WORD + 1, 0)
-    codes = np.zeros(count, np.int64)
-    for place in range(_WORD):
-        codes = codes * base + ids[place : place + count]
-    inside = owners[:count] == owners[_WORD - 1 :][:count]
-    return owners[:count][inside], codes[inside]
+def by_tail(gathered: Gathered, kept: np.ndarray, settings: DataSettings) -> dict[int, Cuts]:
+    """Hold out the contiguous last share of every sequence, and of that the last part for the test."""
+    test, held = (share[gathered.store.domains] for share in _shares(settings))
+    lengths = np.diff(gathered.store.offsets)
+    for_test = np.round(lengths * test).astype(np.int64)
+    held_out = np.minimum(np.round(lengths * held).astype(np.int64), lengths - for_test)
+    borders = [np.zeros_like(lengths), lengths - for_test - held_out, lengths - for_test, lengths]
+    cuts = {}
+    for part, begin, end in zip((TRAIN, HELD_OUT, TEST), borders[:-1], borders[1:], strict=True):
+        given = gathered.given == part
+        mine = kept & (given | ((gathered.given == UNDECIDED) & (begin < end)))
+        number = np.flatnonzero(mine)
+        first, last = np.where(given, 0, begin), np.where(given, lengths, end)
+        cuts[part] = Cuts(number, first[number], last[number])
+    return cuts
 
 
-def _seen_before(words: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Tell for every word whether an earlier piece holds it too."""
-    _, first, inverse = np.unique(words, return_index=True, return_inverse=True)
-    return owners[first][inverse] < owners
+def whole(gathered: Gathered, parts: np.ndarray) -> dict[int, Cuts]:
+    """Return the sequences of every part, uncut."""
+    numbers = {part: np.flatnonzero(parts == part) for part in STORES.values()}
+    lengths = np.diff(gathered.store.offsets)
+    return {part: Cuts(n, np.zeros_like(n), lengths[n]) for part, n in numbers.items()}
 
 
-def _mostly(flags: np.ndarray, owners: np.ndarray, count: int, share: float) -> np.ndarray:
-    """Tell for every piece whether more than a share of its words is flagged."""
-    total = np.bincount(owners, minlength=count)
-    return np.bincount(owners, weights=flags, minlength=count) > share * np.maximum(total, 1)
+def _shares(settings: DataSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares of every domain that are for the test and held out."""
+    test = [settings.test_share(domain) for domain in settings.domains]
+    return np.array(test), np.array([domain.held_out for domain in settings.domains])
 
 
-def by_tail(pieces: Sequence[Piece], domains: Sequence[Domain], seed: int) -> Parts:
-    """Hold out the contiguous last share of every record."""
-    train, held = [], []
-    for piece in pieces:
-        cut = len(piece.ids) - round(len(piece.ids) * domains[piece.domain].held_out)
-        if cut > 0:
-            train.append(piece._replace(ids=piece.ids[:cut], ends=cut == len(piece.ids)))
-        if cut < len(piece.ids):
-            held.append(piece._replace(ids=piece.ids[cut:], begins=cut == 0))
-    return train, held
+def _drawn(gathered: Gathered, settings: DataSettings) -> np.ndarray:
+    """Return the part (N,) int8 of every sequence: of its region, else by its hash, or by that of its set."""
+    test, held = (share[gathered.store.domains] for share in _shares(settings))
+    luck = np.where(gathered.store.sets < 0, gathered.digests / 2**64, _luck_of_sets(gathered))
+    parts = np.where(luck < test, TEST, np.where(luck < test + held, HELD_OUT, TRAIN)).astype(np.int8)
+    return np.where(gathered.given == UNDECIDED, parts, gathered.given)
 
 
-def _divide(pieces: Sequence[Piece], held: Sequence[bool]) -> Parts:
-    """Sort pieces into training and held-out ones."""
-    return [piece for piece, out in zip(pieces, held, strict=True) if not out], list(compress(pieces, held))
+def _luck_of_sets(gathered: Gathered) -> np.ndarray:
+    """Return a number in [0, 1) for every sequence, the same for all of a set: by the lowest of their hashes."""
+    sets = gathered.store.sets
+    lowest = np.full(int(sets.max(initial=-1)) + 2, np.iinfo(np.uint64).max, np.uint64)
+    # what belongs to no set is number -1, the last
+    np.minimum.at(lowest, sets, gathered.digests)
+    return uniform(lowest)[sets]
 
 
-SPLITTERS: dict[str, Callable[[Sequence[Piece], Sequence[Domain], int], Parts]] = {
+def _without_copies(parts: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Leave out of training what is held out elsewhere, and of both what is for the test."""
+    parts = parts.copy()
+    for part, others in ((TEST, (HELD_OUT, TRAIN)), (HELD_OUT, (TRAIN,))):
+        copies = np.isin(keys, keys[parts == part])
+        parts[copies & np.isin(parts, others)] = LEFT_OUT
+    return parts
+
+
+SPLITTERS: dict[str, Split] = {
     "hash": by_hash,
     "scaffold": by_scaffold,
     "families": by_families,

@@ -1,0 +1,116 @@
+"""What a run finds in its folder decides whether it begins, goes on or refuses."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.tasks.pretrain.run_folder import one_at_a_time, open_run
+from bio_xlstm.tasks.pretrain.settings import with_overrides
+from bio_xlstm.tasks.pretrain.stop_request import StopRequest
+
+MakeRecipe = Callable[..., Any]
+
+
+def begun(recipe: Any, output: Path) -> Path:
+    """Leave what a run leaves."""
+    folder = open_run(recipe, output, resume=True, overwrite=False)
+    folder.last.write_text("checkpoint")
+    (folder.path / "corpus").mkdir()
+    folder.log.mkdir()
+    return output
+
+
+def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path, recipe: MakeRecipe) -> None:
+    fresh = open_run(recipe(), tmp_path / "out", resume=True, overwrite=False)
+    assert fresh.checkpoint is None
+    begun(recipe(), tmp_path / "out")
+    # neither devices, parts nor the length of the run make it another one
+    changed = with_overrides(recipe(), devices=4, accumulate=3, steps=99, precision="bf16-mixed")
+    again = open_run(changed, tmp_path / "out", resume=True, overwrite=False)
+    assert again.checkpoint == tmp_path / "out" / "training" / "last.ckpt"
+
+
+def test_finished_and_foreign_runs_are_not_overwritten(tmp_path: Path, recipe: MakeRecipe) -> None:
+    output = begun(recipe(), tmp_path / "out")
+    with pytest.raises(OutputError, match="left from an earlier run; use --resume"):
+        open_run(recipe(), output, resume=False, overwrite=False)
+    with pytest.raises(ConfigError, match="was begun with another recipe"):
+        open_run(with_overrides(recipe(), seed=1), output, resume=True, overwrite=False)
+    (output / "training" / "identity.json").write_text("{")
+    with pytest.raises(ConfigError, match="was begun with another recipe"):
+        open_run(recipe(), output, resume=True, overwrite=False)
+    (output / "model.safetensors").write_text("weights")
+    with pytest.raises(OutputError, match="already holds a finished model; use --overwrite"):
+        open_run(recipe(), output, resume=True, overwrite=False)
+
+
+def test_overwriting_removes_the_run_and_keeps_the_prepared_data(tmp_path: Path, recipe: MakeRecipe) -> None:
+    output = begun(recipe(), tmp_path / "out")
+    (output / "model.safetensors").write_text("weights")
+    # the others leave the removal to the first process, and do not look at what it is about to remove
+    other = open_run(recipe(), output, resume=True, overwrite=True, first=False)
+    assert other.last.exists() and other.checkpoint is None
+    folder = open_run(with_overrides(recipe(), seed=1), output, resume=True, overwrite=True)
+    assert folder.checkpoint is None and not folder.last.exists() and not folder.log.exists()
+    assert not (output / "model.safetensors").exists()
+    assert (folder.path / "corpus").is_dir()
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path: Path, recipe: MakeRecipe) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("precious")
+    with pytest.raises(OutputError, match="mine holds files but neither a model nor a run"):
+        open_run(recipe(), tmp_path / "mine", resume=True, overwrite=True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["a.txt"]
+
+
+def test_one_prepares_while_the_others_wait(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    inside, most = 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        with one_at_a_time(tmp_path / "cache"):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_signals_are_noted_and_handed_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        assert not stop.asked
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_thread_trains_without_listening() -> None:
+    found = []
+
+    def work() -> None:
+        with StopRequest() as stop:
+            found.append(stop.asked)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]
