@@ -187,12 +187,10 @@ class ModelConfig:
             raise ConfigError(
                 f"slstm_at must name different blocks from 0 to {self.blocks - 1}, not {list(self.slstm_at)}"
             )
-        widths = {
-            "the inner width": self.inner,
-            "the key width": self.key_dim,
-            "the value width": self.value_dim,
-        }
         mlstm = len(self.slstm_at) < self.blocks
+        widths = {"the inner width": self.inner}
+        if self.block == "post_up":
+            widths = {"the key width": self.key_dim, "the value width": self.value_dim}
         for name, width in widths.items():
             if mlstm and (width < 1 or width % self.heads):
                 raise ConfigError(f"{name} {width} is not divisible by heads={self.heads}")
@@ -235,7 +233,9 @@ class ModelConfig:
             if width % 2:
                 raise ConfigError(f"rotary={self.rotary!r} turns pairs of channels: {width} is odd")
         if self.tie_weights and self.position_embedding.startswith("learned"):
-            raise ConfigError("tied weights need an embedding of the whole width, which learned positions share")
+            raise ConfigError(
+                "tied weights need an embedding of the whole width, which learned positions share"
+            )
         parts = {"learned": 2, "learned_2d": 4, "sinusoidal": 2}.get(self.position_embedding, 1)
         if self.dim % parts:
             raise ConfigError(

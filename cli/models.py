@@ -1,4 +1,7 @@
-"""bioxlstm models: what models there are, and what is known about one."""
+"""bioxlstm models: what models there are, what is known about one, and checkpoints of other programs made into one."""
+
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -7,7 +10,7 @@ from bio_xlstm.cli import options
 
 @click.group()
 def models() -> None:
-    """List the models that come with the library, or describe one."""
+    """List the models that come with the library, describe one, or convert a checkpoint of the originals."""
 
 
 @models.command("list")
@@ -60,6 +63,48 @@ def info(model: str, quiet: bool, verbose: bool) -> None:
     click.echo("\nsettings")
     for name, setting in found.config.items():
         click.echo(f"  {name:<16} {setting}")
+
+
+@models.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="SRC")
+@click.argument("target", type=click.Path(path_type=Path), metavar="DST")
+@click.option("--family", help="What a general xLSTM reads: dna, protein, chem or tokens.  [default: tokens]")
+@click.option("--heads", type=click.IntRange(min=1), help="Number of heads, to be held against the weights.")
+@click.option("--objective", help="What it was trained for: causal, infill or masked.")
+@click.option(
+    "--tokenizer", metavar="FILE|MODEL", help="tokenizer.json to read with, or a model that has one."
+)
+@click.option("--name", help="Name of the model.  [default: that of the folder DST]")
+@click.option(
+    "--dtype", default="keep", show_default=True, help="Precision of the stored weights: keep, fp32 or fp64."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a model in DST.")
+@options.talk
+def convert(source: Path, target: Path, quiet: bool, verbose: bool, **choices: Any) -> None:
+    """Turn a checkpoint of the original implementations into a model directory DST.
+
+    SRC is the folder, or the file of weights in it, that DNA-xLSTM (.ckpt, model_config.json), Prot-xLSTM
+    (pytorch_model.bin, config.json), Chem-xLSTM (model.pt, init_arguments.json), xLSTM-large (model.safetensors,
+    config.yaml) or xLSTM-7b in the Hugging Face layout wrote. Nothing in it is executed.
+
+    \b
+    bioxlstm models convert checkpoints/dna_xlstm_2m_mlm_ps dna-2m
+    """
+    from bio_xlstm.original.convert import convert as run
+
+    made = run(source, target, **choices)
+    if quiet:
+        return
+    config = made.config
+    for line in (*made.switches, *made.notes):
+        click.echo(f"note      {line}", err=True)
+    click.echo(f"model     {made.directory}", err=True)
+    click.echo(
+        f"holds     {made.program}, {made.parameters:,} parameters, {config.blocks} blocks, "
+        f"{config.objective} objective",
+        err=True,
+    )
+    click.echo(f"load it   bio_xlstm.load({str(made.directory)!r})", err=True)
 
 
 def shown(symbols: tuple[str, ...], limit: int = 60) -> str:

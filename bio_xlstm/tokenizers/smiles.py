@@ -1,7 +1,7 @@
 """Molecules as SMILES: bracket atoms are split, so that a finite vocabulary writes every valid molecule."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -50,10 +50,15 @@ class _Shorthand(dict[str, str]):
             tokens = grammar.BRACKET_TOKEN.findall(piece)
         else:
             raise KeyError(piece)
-        written = "".join(chr(_FIRST + self.vocabulary.index[token]) for token in tokens)
+        written = "".join(chr(_FIRST + self.vocabulary.index[part]) for part in self._known(tokens))
         if len(self) < _REMEMBERED_PIECES:
             self[piece] = written
         return written
+
+    def _known(self, tokens: list[str]) -> Iterator[str]:
+        """Yield tokens; those without an id of their own in their characters, so that no vocabulary needs `@@`."""
+        for token in tokens:
+            yield from (token,) if token in self.vocabulary else token
 
     def of_match(self, match: re.Match[str]) -> str:
         """Write what a pattern found."""

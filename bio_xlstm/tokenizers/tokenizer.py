@@ -124,9 +124,10 @@ class Tokenizer(ABC):
         return None if symbol is None else self.vocabulary.index[symbol]
 
     @cached_property
-    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+    def dtype(self) -> type[np.uint8] | type[np.uint16] | type[np.uint32]:
         """Give the smallest unsigned type that holds every id."""
-        return np.uint8 if len(self.vocabulary) <= 256 else np.uint16
+        count = len(self.vocabulary)
+        return np.uint8 if count <= 1 << 8 else np.uint16 if count <= 1 << 16 else np.uint32
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """Give the text of ids (T,), the exact inverse of `encode`; start and stop are left out.

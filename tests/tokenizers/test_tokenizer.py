@@ -115,8 +115,8 @@ def test_every_missing_field_is_named(tokenizer: Tokenizer, tmp_path: Path) -> N
     [
         ({"colour": 1}, "field 'colour' is not known to a {kind} tokenizer"),
         ({"format": 9}, "field 'format' is 9; this version reads format 1"),
-        ({"kind": "rna"}, "field 'kind' is 'rna', not one of dna, protein, smiles"),
-        ({"kind": ["dna"]}, "field 'kind' is ['dna'], not one of dna, protein, smiles"),
+        ({"kind": "rna"}, "field 'kind' is 'rna', not one of dna, protein, smiles, tokens"),
+        ({"kind": ["dna"]}, "field 'kind' is ['dna'], not one of dna, protein, smiles, tokens"),
         ({"vocabulary": "ACGT"}, "field 'vocabulary' must be a list of symbols, not str"),
         ({"vocabulary": ["A", "A"]}, "field 'vocabulary': the vocabulary holds 'A' twice"),
         ({"start": 7}, "field 'start' must be a symbol or null, not 7"),

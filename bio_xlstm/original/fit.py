@@ -1,0 +1,114 @@
+"""Lay an original checkpoint beside our model: every parameter must be there, of the right shape, and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.models.blank import without_drawing
+from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.original.names import Origin
+from bio_xlstm.original.original import Original
+from bio_xlstm.original.weights import Shape
+
+_TIED = "lm_head.weight"
+_EMBEDDINGS = ("token_embedding.weight", "embedding.weight")
+
+
+class Plan(NamedTuple):
+    """Hold our parameters, in the order of our model, and where each comes from."""
+
+    shapes: Mapping[str, Shape]
+    origins: Mapping[str, Origin]
+    dtypes: frozenset[torch.dtype]
+    """Number formats of the original parameters."""
+
+
+def fit(original: Original) -> Plan:
+    """Find every parameter of our model in the checkpoint; ModelError names what is missing, unknown or misshapen."""
+    shapes = _wanted(original)
+    origins = dict(original.origins(shapes))
+    _share_tied(original, origins)
+    sources = [source for origin in origins.values() for source in origin.sources]
+    _check_present(original, sources)
+    for name, origin in origins.items():
+        _check_shape(original, origin, shapes[name])
+    return Plan(shapes, origins, frozenset(original.weights.dtypes[source] for source in sources))
+
+
+def translated(original: Original, plan: Plan, dtype: torch.dtype) -> Iterator[Tensor]:
+    """Yield our parameters one after the other; ModelError names one that holds anything but finite numbers."""
+    _check_tied(original)
+    for origin in plan.origins.values():
+        sources = [original.weights.read(source).detach() for source in origin.sources]
+        for source, weight in zip(origin.sources, sources, strict=True):
+            if not bool(torch.isfinite(weight).all()):
+                stored = original.weights.stored[source]
+                raise ModelError(f"{original.weights.label}: {stored} holds numbers that are not finite")
+        # widened before they are changed, so that nothing is rounded twice
+        wide = [weight.to(torch.promote_types(weight.dtype, dtype)) for weight in sources]
+        yield origin.make(*wide).to(dtype)
+
+
+def _wanted(original: Original) -> dict[str, Shape]:
+    """Return the shapes of our model's parameters without taking memory for them."""
+    try:
+        with torch.device("meta"), without_drawing():
+            model = SequenceModel(original.config, original.tokenizer)
+    except (ConfigError, RuntimeError, OverflowError) as error:  # torch cannot count beyond 64 bits
+        raise ModelError(f"{original.settings_file}: {str(error).splitlines()[0]}") from None
+    return {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+
+
+def _share_tied(original: Original, origins: dict[str, Origin]) -> None:
+    """Find the embedding under the name of the head where a file stores tied weights once."""
+    source, make = origins["embedding.weight"]
+    if original.config.tie_weights and source[0] not in original.weights:
+        origins["embedding.weight"] = Origin((_TIED,), make)
+
+
+def _check_present(original: Original, sources: list[str]) -> None:
+    """Refuse a checkpoint that lacks a parameter, or holds another one."""
+    weights = original.weights
+    for source in sources:
+        if source not in weights:
+            raise ModelError(f"{weights.label} lacks {source}")
+        if not weights.dtypes[source].is_floating_point:
+            raise ModelError(f"{weights.label}: {weights.stored[source]} holds no floating-point numbers")
+    known = {*sources, _TIED} if original.config.tie_weights else set(sources)
+    if unknown := sorted(weights.shapes.keys() - known):
+        found = weights.stored[unknown[0]]
+        raise ModelError(
+            f"{weights.label} holds {found} (of {len(unknown)}), which is no part of {original.program}"
+        )
+
+
+def _check_shape(original: Original, origin: Origin, wanted: Shape) -> None:
+    """Refuse parameters that make another shape than ours has."""
+    weights, source = original.weights, origin.sources[0]
+    blanks = [torch.empty(weights.shapes[source], device="meta") for source in origin.sources]
+    try:
+        made = tuple(origin.make(*blanks).shape)
+    except (ModelError, RuntimeError, ValueError, IndexError) as error:
+        raise ModelError(f"{weights.label}: {weights.stored[source]}: {str(error).splitlines()[0]}") from None
+    if made != wanted:
+        shape = weights.shapes[source]
+        makes = "" if made == shape else f", which makes {made}"
+        raise ModelError(
+            f"{weights.label}: {weights.stored[source]} has shape {shape}{makes} "
+            f"where {original.settings_file.name} needs {wanted}"
+        )
+
+
+def _check_tied(original: Original) -> None:
+    """Refuse a head that is said to be the embedding and is not."""
+    weights = original.weights
+    embedding = next((name for name in _EMBEDDINGS if name in weights), None)
+    if not original.config.tie_weights or _TIED not in weights or embedding is None:
+        return
+    if not torch.equal(weights.read(_TIED), weights.read(embedding)):
+        raise ModelError(
+            f"{original.settings_file} ties the head to the embedding, but {weights.label} holds two different ones"
+        )
