@@ -89,7 +89,8 @@ def load(
         model = SequenceModel(config, tokenizer, name)
     _load_weights(model, _existing(directory, WEIGHTS))
     model.card = read_card(directory)
-    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    # gains of converted norms are stored in more precision than the rest
+    return model.to(device=device, dtype=dtype or model.dtype).eval().requires_grad_(False)
 
 
 def save(model: "SequenceModel", directory: str | Path, card: str = "") -> None:

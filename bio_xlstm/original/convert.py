@@ -12,7 +12,7 @@ from bio_xlstm.errors import ConfigError
 from bio_xlstm.models.build import FAMILIES
 from bio_xlstm.models.directory import TOKENIZER, resolve
 from bio_xlstm.original.card import card_of, switches
-from bio_xlstm.original.fit import fit, translated
+from bio_xlstm.original.fit import fit, stored_dtypes, translated
 from bio_xlstm.original.locate import locate
 from bio_xlstm.original.original import Choices
 from bio_xlstm.original.write import check_target, write_model
@@ -55,7 +55,7 @@ def convert(
     `source` is its folder or its file of weights; nothing in it is executed. `family` and `tokenizer` (a tokenizer.json
     or a model) say what a general xLSTM reads, `objective` what a causal DNA model was trained for; `heads` is checked
     against the weights. `dtype` "keep" leaves the precision of the weights; gains of norms, which the originals store
-    as gain - 1, are rounded to it, unless "fp64" stores all in float64.
+    as gain - 1, take float64 in the file, so that a model loaded in float64 is exact.
     ModelError names file and parameter where something is wrong with the checkpoint, ConfigError an option that does
     not fit it, OutputError a target that is taken.
 
@@ -73,8 +73,9 @@ def convert(
     plan = fit(original)
     chosen = name or target.resolve().name
     stored = DTYPES[dtype] or reduce(torch.promote_types, plan.dtypes)
-    tensors = translated(original, plan, stored)
-    write_model(original, tensors, plan.shapes, stored, target, chosen, card_of(original, chosen))
+    dtypes = stored_dtypes(plan, stored)
+    tensors = translated(original, plan, dtypes)
+    write_model(original, tensors, plan.shapes, dtypes, target, chosen, card_of(original, chosen))
     parameters = sum(prod(shape) for shape in plan.shapes.values())
     found = switches(original.config)
     return Converted(target, original.program, original.config, parameters, found, original.notes)

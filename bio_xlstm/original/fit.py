@@ -9,7 +9,7 @@ from torch import Tensor
 from bio_xlstm.errors import ConfigError, ModelError
 from bio_xlstm.models.blank import without_drawing
 from bio_xlstm.models.model import SequenceModel
-from bio_xlstm.original.names import Origin
+from bio_xlstm.original.names import Origin, gain
 from bio_xlstm.original.original import Original
 from bio_xlstm.original.weights import Shape
 
@@ -38,10 +38,20 @@ def fit(original: Original) -> Plan:
     return Plan(shapes, origins, frozenset(original.weights.dtypes[source] for source in sources))
 
 
-def translated(original: Original, plan: Plan, dtype: torch.dtype) -> Iterator[Tensor]:
+def stored_dtypes(plan: Plan, dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """Return what every parameter is stored in: float32 would round gains that were kept as gain - 1."""
+    exact = {torch.float32: torch.float64}
+    return {
+        name: exact.get(dtype, dtype) if origin.make is gain else dtype
+        for name, origin in plan.origins.items()
+    }
+
+
+def translated(original: Original, plan: Plan, dtypes: Mapping[str, torch.dtype]) -> Iterator[Tensor]:
     """Yield our parameters one after the other; ModelError names one that holds anything but finite numbers."""
     _check_tied(original)
-    for origin in plan.origins.values():
+    for name, origin in plan.origins.items():
+        dtype = dtypes[name]
         sources = [original.weights.read(source).detach() for source in origin.sources]
         for source, weight in zip(origin.sources, sources, strict=True):
             if not bool(torch.isfinite(weight).all()):

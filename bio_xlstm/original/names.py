@@ -22,8 +22,8 @@ def _same(weight: Tensor) -> Tensor:
     return weight
 
 
-def _gain(weight: Tensor) -> Tensor:
-    """Norms are stored as gain - 1; half precision is added up in float32, as 1 + weight would be."""
+def gain(weight: Tensor) -> Tensor:
+    """Return the gain of a norm, stored as gain - 1; half precision is added up in float32, as 1 + weight would be."""
     return (weight.to(torch.promote_types(weight.dtype, torch.float32)) + 1).to(weight.dtype)
 
 
@@ -68,16 +68,16 @@ _STACK = "xlstm_block_stack."
 _TOP = {
     "embedding.weight": Origin(("token_embedding.weight",), _same),
     "head.weight": Origin(("lm_head.weight",), _same),
-    "norm.weight": Origin((_STACK + "post_blocks_norm.weight",), _gain),
+    "norm.weight": Origin((_STACK + "post_blocks_norm.weight",), gain),
     "position_embedding.place.weight": Origin(("position_embedding.weight",), _same),
     "position_embedding.sequence.weight": Origin(("seq_position_embedding.weight",), _same),
     "position_embedding.scale": Origin((_STACK + "absolute_pos_embeds.scale",), _same),
 }
 _MLSTM = {
-    "norm.weight": Origin(("xlstm_norm.weight",), _gain),
+    "norm.weight": Origin(("xlstm_norm.weight",), gain),
     "mixer.conv_weight": Origin(("xlstm.conv1d.conv.weight",), _taps),
     "mixer.conv_bias": Origin(("xlstm.conv1d.conv.bias",), _same),
-    "mixer.norm.weight": Origin(("xlstm.mlstm_cell.outnorm.weight",), _gain),
+    "mixer.norm.weight": Origin(("xlstm.mlstm_cell.outnorm.weight",), gain),
     "mixer.skip": Origin(("xlstm.learnable_skip",), _same),
     **{
         f"mixer.{ours}.{part}": Origin((f"xlstm.{theirs}.{part}",), _same)
@@ -94,8 +94,8 @@ _MLSTM = {
     },
 }
 _SLSTM = {
-    "norm.weight": Origin(("xlstm_norm.weight",), _gain),
-    "ffn_norm.weight": Origin(("ffn_norm.weight",), _gain),
+    "norm.weight": Origin(("xlstm_norm.weight",), gain),
+    "ffn_norm.weight": Origin(("ffn_norm.weight",), gain),
     "ffn.up.weight": Origin(("ffn.proj_up.weight",), _same),
     "ffn.down.weight": Origin(("ffn.proj_down.weight",), _same),
     "mixer.conv_weight": Origin(("xlstm.conv1d.conv.weight",), _taps),
@@ -107,7 +107,7 @@ _SLSTM = {
     "mixer.output_gate.weight": Origin(("xlstm.ogate.weight",), _same),
     "mixer.recurrent": Origin(("xlstm.slstm_cell._recurrent_kernel_",), recurrent),
     "mixer.bias": Origin(("xlstm.slstm_cell._bias_", "xlstm.slstm_cell._recurrent_kernel_"), _recurrent_bias),
-    "mixer.norm.weight": Origin(("xlstm.group_norm.weight",), _gain),
+    "mixer.norm.weight": Origin(("xlstm.group_norm.weight",), gain),
 }
 
 

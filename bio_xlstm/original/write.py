@@ -35,7 +35,7 @@ def write_model(
     original: Original,
     tensors: Iterable[Tensor],
     shapes: Mapping[str, Shape],
-    dtype: torch.dtype,
+    dtypes: Mapping[str, torch.dtype],
     target: Path,
     name: str,
     card: str,
@@ -45,7 +45,7 @@ def write_model(
         target.mkdir(parents=True, exist_ok=True)
         part = target / (WEIGHTS + ".part")
         try:
-            _write_weights(part, tensors, shapes, dtype)
+            _write_weights(part, tensors, shapes, dtypes)
             # a directory without config.json is no model: nobody sees new weights with old settings
             (target / CONFIG).unlink(missing_ok=True)
             os.replace(part, target / WEIGHTS)
@@ -60,14 +60,14 @@ def write_model(
 
 
 def _write_weights(
-    path: Path, tensors: Iterable[Tensor], shapes: Mapping[str, Shape], dtype: torch.dtype
+    path: Path, tensors: Iterable[Tensor], shapes: Mapping[str, Shape], dtypes: Mapping[str, torch.dtype]
 ) -> None:
     """Write a safetensors file; the tensors come in the order of `shapes`."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():
-        start, end = end, end + prod(shape) * dtype.itemsize
-        header[name] = {"dtype": _FORMATS[dtype], "shape": shape, "data_offsets": (start, end)}
+        start, end = end, end + prod(shape) * dtypes[name].itemsize
+        header[name] = {"dtype": _FORMATS[dtypes[name]], "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _ALIGNED)
     with path.open("wb") as file:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.models.directory import default_model, load
-from bio_xlstm.records import Record, RecordSource, open_records
+from bio_xlstm.records import KINDS, Record, RecordSource, open_records
 from bio_xlstm.tasks.catalogue import ModelSummary, summarise
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, device_memory, dtype_name
 from bio_xlstm.tasks.embed.compute import Embedder
@@ -26,7 +26,7 @@ from bio_xlstm.tasks.writers.result import Column, Format
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
-KIND_WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules"}
+KIND_WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules", "tokens": "token ids"}
 Say = Callable[[str], None]
 
 
@@ -108,12 +108,16 @@ def open_source(request: EmbedRequest) -> RecordSource:
     """Open the input; what it does not tell about its kind, the model tells."""
     choices = {"column": request.column, "input_format": request.input_format}
     source = open_records(request.input, kind=request.kind, **choices)
+    asked = None if request.model is None else summarise(request.model).kind
+    if asked is not None and asked not in KINDS:
+        # numbers look like anything
+        return source.with_kind(asked)
     try:
         _ = source.kind
     except InputError:
-        if request.model is None:
+        if asked is None:
             raise
-        return source.with_kind(summarise(request.model).kind)
+        return source.with_kind(asked)
     return source
 
 
