@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "embed": Entry("bio_xlstm.cli.embed:embed", "Turn sequences or molecules into vectors."),
     "pretrain": Entry("bio_xlstm.cli.pretrain:pretrain", "Train a model from a configuration file."),
-    "models": Entry("bio_xlstm.cli.models:models", "List and describe models."),
+    "models": Entry("bio_xlstm.cli.models:models", "List, describe and convert models."),
     "validate": Entry(
         "bio_xlstm.cli.validate:validate", "Look at an input: counts, lengths, problems, cost."
     ),
