@@ -1,6 +1,6 @@
 """Numerical self-tests that a user can run: do the backends agree, and is a result free of its batch?"""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,14 @@ def run_checks(models: list["SequenceModel"], device: "str | torch.device" = "cp
     if not models:
         models = [build("protein", dim=64, blocks=2, heads=4, seed=0).to(device).eval()]
     checks = check_primitives(device)
-    settings = {"dim": 64, "blocks": 3, "heads": 4, "slstm_at": (1,), "direction": "shared", "objective": "masked"}
+    settings: dict[str, Any] = {
+        "dim": 64,
+        "blocks": 3,
+        "heads": 4,
+        "slstm_at": (1,),
+        "direction": "shared",
+        "objective": "masked",
+    }
     tied = build("dna", reverse_complement="equivariant", seed=0, **settings).to(device).eval()
     for model in models:
         checks += check_batch_invariance(model)

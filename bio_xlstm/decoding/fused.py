@@ -69,7 +69,7 @@ class FusedReader:
         turn = None
         if placed is not None:
             rotation = rotation_of(self.config, placed.place, placed.sequence, self.caches[0].c.dtype)
-            rows = rotation.index[:, 0]
+            rows = rotation.rows[:, 0]
             turn = torch.stack((rotation.cos[rows], rotation.sin[rows]), dim=1)  # (n, 2, K / 2)
         return self._stack(tokens, slots, turn)
 
@@ -133,8 +133,9 @@ def _stack_weights(model: SequenceModel, dtype: torch.dtype) -> StackWeights:
 
     layers = []
     for block in model.blocks:
-        assert isinstance(block, Block) and isinstance(block.mixer, MlstmLayer)
+        assert isinstance(block, Block) and isinstance(block.norm, nn.LayerNorm)
         mixer = block.mixer
+        assert isinstance(mixer, MlstmLayer)
         between = MixerWeights(*map(maybe, mixer.weights()))  # type: ignore[arg-type]
         layers.append(
             LayerWeights(
@@ -146,10 +147,12 @@ def _stack_weights(model: SequenceModel, dtype: torch.dtype) -> StackWeights:
                 maybe(mixer.down.bias),
             )
         )
+    assert isinstance(model.norm, nn.LayerNorm)
     # tied weights are the embedding's
-    head_weight = (model.head or model.embedding).weight
-    embedding, norm, head = map(cast, (model.embedding.weight, model.norm.weight, head_weight))
-    return StackWeights(embedding, layers, norm, head, model.config.norm_eps)
+    head = model.embedding.weight if model.head is None else model.head.weight
+    return StackWeights(
+        cast(model.embedding.weight), layers, cast(model.norm.weight), cast(head), model.config.norm_eps
+    )
 
 
 def _choose_stack(

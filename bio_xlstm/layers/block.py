@@ -158,7 +158,7 @@ def _mix(mixer: Mixer, x: Tensor, reading: Reading) -> Tensor:
 
     def read(x: Tensor, reading: Reading, out: Tensor | None) -> tuple[Tensor, LayerState | None]:
         """Read all at once."""
-        mixed, after = mixer(x, reading, prepared)  # type: ignore[arg-type]
+        mixed, after = mixer(x, reading, prepared)
         return mixed if out is None else out.copy_(mixed), after
 
     return read_long(read, x, reading._replace(state=None, with_state=False), piece_tokens(mixer))[0]

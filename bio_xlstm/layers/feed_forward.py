@@ -1,5 +1,7 @@
 """The gated feed-forward layer behind a cell (Beck et al. 2024; SwiGLU in xLSTM-7B, Beck et al. 2025)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ from bio_xlstm.layers.initialise import init_inner, init_outer
 from bio_xlstm.layers.projection import Projection
 
 # what one half of the projection goes through before it gates the other
-_ACTIVATIONS = {"pre_up": F.gelu, "post_up": F.silu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"pre_up": F.gelu, "post_up": F.silu}
 
 
 class FeedForward(nn.Module):

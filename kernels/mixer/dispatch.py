@@ -138,7 +138,7 @@ def _check_variant(variant: Variant, up: Tensor, weights: MixerWeights, stateful
             f"the rotation must have tables of {pairs} columns, "
             f"got {tuple(turn.cos.shape)} and {tuple(turn.sin.shape)}"
         )
-    if turn.index.shape != up.shape[:2]:
+    if turn.rows.shape != up.shape[:2]:
         raise ValueError(
-            f"the index of the rotation must be {tuple(up.shape[:2])}, got {tuple(turn.index.shape)}"
+            f"the rows of the rotation must be {tuple(up.shape[:2])}, got {tuple(turn.rows.shape)}"
         )

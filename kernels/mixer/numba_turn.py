@@ -15,7 +15,7 @@ class Turn(NamedTuple):
 
     cos: Any  # (P, K / 2) one row per distinct position
     sin: Any  # (P, K / 2)
-    index: Any  # (T,) the row of every token
+    rows: Any  # (T,) the row of every token
 
 
 def make_turn(rotation: Rotation | None) -> Turn:
@@ -23,15 +23,15 @@ def make_turn(rotation: Rotation | None) -> Turn:
     if rotation is None:
         nothing = np.empty((0, 0), np.float32)
         return Turn(nothing, nothing, np.empty(0, np.int64))
-    index = rotation.index.flatten().to(torch.int64).contiguous()
+    index = rotation.rows.flatten().to(torch.int64).contiguous()
     return Turn(to_array(rotation.cos), to_array(rotation.sin), index.numpy())
 
 
 @leaf()
 def turn_rows(rows: Any, turn: Turn, first: int, step: int, count: int, width: int, sign: Any) -> None:
     """Turn rows (L, K) of tokens first, first + step, ..., back where the sign is negative."""
-    for row in range(count if len(turn.index) else 0):
-        place = turn.index[first + row * step]
+    for row in range(count if len(turn.rows) else 0):
+        place = turn.rows[first + row * step]
         line, cos, sin = rows[row], turn.cos[place], turn.sin[place]
         for pair in range(width // 2):
             even, odd, slope = line[2 * pair], line[2 * pair + 1], sign * sin[pair]

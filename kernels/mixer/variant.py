@@ -14,10 +14,8 @@ class Rotation(NamedTuple):
 
     cos: Tensor  # (P, R) one row per distinct position, one column per pair of channels
     sin: Tensor  # (P, R)
-    index: Tensor  # (B, T) the row of every token
-    before_gates: bool = (
-        False  # whether gates see what was turned; then R pairs are all channels, else one head's
-    )
+    rows: Tensor  # (B, T) the row of every token
+    before_gates: bool = False  # whether gates see what was turned: R pairs are all channels, not one head's
 
     def mirrored(self) -> "Rotation":
         """Turn the other way, as for sequences that are read right to left."""
@@ -25,7 +23,7 @@ class Rotation(NamedTuple):
 
     def piece(self, span: slice) -> "Rotation":
         """Take tokens of a batch that was laid end to end."""
-        return self._replace(index=self.index.flatten()[None, span])
+        return self._replace(rows=self.rows.flatten()[None, span])
 
 
 class Variant(NamedTuple):
@@ -52,7 +50,7 @@ PLAIN = Variant()
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn the pairs of channels of x (B, T, ..., 2 R)."""
     dtype = torch.promote_types(x.dtype, torch.float32)
-    cos, sin = (table.to(dtype)[rotation.index] for table in rotation[:2])  # (B, T, R)
+    cos, sin = (table.to(dtype)[rotation.rows] for table in rotation[:2])  # (B, T, R)
     while cos.dim() < x.dim():
         cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
     even, odd = x.to(dtype).unflatten(-1, (-1, 2)).unbind(-1)  # (B, T, ..., R)

@@ -149,7 +149,7 @@ def test_variants_are_checked() -> None:
     index = torch.zeros(1, 5, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"the rotation must have tables of 24 columns, got \(1, 4\)"):
         mlstm_mixer(up, weights, variant=Variant(Rotation(torch.ones(1, 4), torch.ones(1, 4), index)))
-    with pytest.raises(ValueError, match=r"the index of the rotation must be \(1, 5\), got \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"the rows of the rotation must be \(1, 5\), got \(1, 4\)"):
         tables = torch.ones(1, 24), torch.zeros(1, 24)
         mlstm_mixer(up, weights, variant=Variant(Rotation(*tables, index[:, :4])))
     for variant in (Variant(centred=True), Variant(two_sided=True)):
