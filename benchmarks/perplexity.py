@@ -1,126 +1,174 @@
-"""Compare a trained model with unigram and back-off Markov models on the held-out sequences of its recipe.
+"""Compare a trained model with unigram and back-off Markov models on what its recipe keeps out of training.
 
-    python benchmarks/perplexity.py MODEL RECIPE --data DIR --cache DIR [--json FILE] [--card]
+    python benchmarks/perplexity.py MODEL RECIPE --data DIR --cache DIR [--part test] [--tokens N] [--json FILE]
 
-`--card` writes the table into the model directory's card.
-
-All models read the same windows and predict the same tokens, stop tokens among them. The Markov models are counted
-twice, on the whole training part and on the part of the domains related to the held-out one (`own`); their smoothing is
-tuned on the held-out tokens themselves, which favours them.
+MODEL "none" counts the simple models alone. All models read the same windows of the test part (of the held-out part
+where there is no test part) and predict the same tokens, stop tokens among them. The Markov models are counted twice,
+on the whole training part and on the part of the domains related to the held-out one (`own`); their smoothing is tuned
+on the held-out tokens themselves, which favours them. Models that fill in read plain sequences here, and sequences with
+hidden spans once more, for which only the hidden residues count. For masked models the masked letters count: a Markov
+model sees only what stands before them, so that only the unigram model is comparable.
 """
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from held_out_nats import (
+    PART_NAMES,
+    PARTS,
+    Batches,
+    domain_batches,
+    last_part,
+    nats_per_target,
+    reader_of,
+    shown,
+    targets_in,
+    unit,
+)
+from measured import Measured, table
 
 import bio_xlstm
-from bio_xlstm.models.directory import CARD
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.tasks.baselines import Markov, Stream
-from bio_xlstm.tasks.pretrain.card import QUALITY
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
-from bio_xlstm.tasks.pretrain.held_out import held_out_batches
-from bio_xlstm.tasks.pretrain.packing import Framing, PackedBatch, cut_windows, fill
+from bio_xlstm.tasks.pretrain.filling import Filler
+from bio_xlstm.tasks.pretrain.luck import base_key, uniform
+from bio_xlstm.tasks.pretrain.objectives import Causal, Infill, Masked, Objective
+from bio_xlstm.tasks.pretrain.packing import Framing, PackedBatch
 from bio_xlstm.tasks.pretrain.settings import Recipe, read_recipe
-from bio_xlstm.tasks.pretrain.token_store import TokenStore
+from bio_xlstm.tasks.pretrain.windows import cut_windows
 from bio_xlstm.tokenizers import TOKENIZERS
+from bio_xlstm.tokenizers.tokenizer import Tokenizer
 
 ORDERS = {"dna": 12, "protein": 5, "smiles": 5}
+# domains of which nothing, or not all that is alike, is trained on under their own name
 RELATED = {
     "human_chr4": ("human", "human_chr4"),
     "streptococcus": ("bacteria",),
 }
+BUDGET = 16384
+
+Counted = Callable[[Sequence[str]], Stream]
 
 
 def main() -> None:
     """Print the table and, if asked, write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="model directory or bundled name")
+    options = parse()
+    torch.set_num_threads(options.threads)
+    recipe = read_recipe(options.recipe)
+    model = None if options.model == "none" else bio_xlstm.load(options.model).eval().to(options.device)
+    measured = Measured("perplexity", model, options)
+    corpus = prepare(recipe, options.data, options.cache)
+    part, _ = last_part(corpus, options.part)
+    window = options.window or recipe.data.longest_window
+    objective = model.config.objective if model else recipe.model.get("objective", "causal")
+    measured.keep(recipe=recipe.name, part=part, window=window, objective=objective, kind=recipe.data.kind)
+    measured.keep(rows=compare(model, recipe, corpus, part, window, objective, options.tokens))
+    print(report(measured.content))
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="model directory or bundled name, or none")
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument(
-        "--window", type=int, default=0, help="tokens read in one piece [the recipe's window]"
-    )
+    parser.add_argument("--part", choices=PARTS, default="", help="[test, where the recipe keeps one]")
+    parser.add_argument("--window", type=int, default=0, help="tokens read in one piece [the recipe's]")
     parser.add_argument("--tokens", type=int, default=0, help="held-out tokens per domain [all]")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
-    parser.add_argument(
-        "--card", action="store_true", help="put the table into the card of the model directory"
-    )
-    options = parser.parse_args()
-    recipe = read_recipe(options.recipe)
-    corpus = prepare(recipe, options.data, options.cache)
-    rows = compare(options.model, recipe, corpus, options.window or recipe.data.window, options.tokens)
-    print_table(rows, recipe)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-    if options.card:
-        path = Path(options.model) / CARD
-        text = path.read_text(encoding="utf-8").split(QUALITY)[0]
-        path.write_text(text + f"{QUALITY}\n\n" + markdown(rows, recipe), encoding="utf-8")
+    return parser.parse_args()
 
 
-def compare(name: str, recipe: Recipe, corpus: Corpus, window: int, tokens: int) -> list[dict[str, object]]:
-    """Return one row per held-out domain, in nats per token."""
-    model = None if name == "none" else bio_xlstm.load(name)
+def compare(
+    model: SequenceModel | None,
+    recipe: Recipe,
+    corpus: Corpus,
+    part: str,
+    window: int,
+    objective: str,
+    tokens: int,
+) -> list[dict[str, Any]]:
+    """Return one row per domain, in nats per target."""
     tokenizer = model.tokenizer if model else TOKENIZERS[recipe.data.kind]()
-    framing = Framing.of(tokenizer)
-    streams, model_nats = {}, {}
-    for number, domain in enumerate(corpus.domains):
-        batches = list(
-            held_out_batches(corpus.held_out, number, framing, window=window, budget=16384, tokens=tokens)
-        )
-        if batches:
-            streams[domain] = join(batches)
-            model_nats[domain] = score(model, batches) if model else math.nan
-    rows: list[dict[str, object]] = [
-        {"domain": domain, "tokens": int((streams[domain].targets >= 0).sum()), "model": model_nats[domain]}
-        for domain in streams
-    ]
-    order = ORDERS[recipe.data.kind]
-    complement = framing.complement if recipe.data.reverse_complement else None
-    pools = {"all": list(streams)} | {f"own:{d}": [d] for d in streams}
-    for pool, domains in pools.items():
-        trained = list(corpus.domains) if pool == "all" else list(RELATED.get(domains[0], (domains[0],)))
-        counted = training_stream(corpus, trained, framing, window, complement)
-        for title, k in (("unigram", 0), ("markov", order)):
-            baseline = Markov(k, len(tokenizer.vocabulary), framing.allowed).fit(counted)
-            for row in rows:
-                if row["domain"] in domains:
-                    stream = streams[str(row["domain"])]
-                    value = float(baseline.tune(stream).nats(stream).mean())
-                    row[f"{title}_{pool.split(':')[0]}"] = value
-                    print(row["domain"], title, pool, round(value, 4), file=sys.stderr, flush=True)
+    masked = objective == "masked"
+    reading: Objective = (
+        Masked(tokenizer, share=recipe.data.masked_share) if masked else Causal(Framing.of(tokenizer))
+    )
+    store = last_part(corpus, part)[1]
+    batches = domain_batches(corpus, store, reading, window=window, budget=BUDGET, tokens=tokens)
+    rows = _rows(model, batches)
+    _add_baselines(rows, batches, recipe, corpus, tokenizer, window, masked)
+    if objective == "infill":
+        filling = Infill(tokenizer, spans="always", loss="filled")
+        hidden = domain_batches(corpus, store, filling, window=window, budget=BUDGET, tokens=tokens)
+        for row, filled in zip(rows, _rows(model, hidden), strict=True):
+            row |= {"filled": filled["model"], "filled_tokens": filled["tokens"]}
     return rows
 
 
-@torch.inference_mode()
-def score(model: SequenceModel, batches: Sequence[PackedBatch]) -> float:
-    """Return the mean of -log p over all targets."""
-    from bio_xlstm.tasks.pretrain.language_modeling import cross_entropy
-    from bio_xlstm.tasks.pretrain.tensor_batch import as_tensors
+def _rows(model: SequenceModel | None, batches: Batches) -> list[dict[str, Any]]:
+    """Return what the model needs for every domain."""
+    return [
+        {
+            "domain": domain,
+            "tokens": targets_in(mine),
+            "model": nats_per_target(reader_of(model), mine, model.device) if model else None,
+        }
+        for domain, mine in batches.items()
+    ]
 
-    nats = sum(float(cross_entropy(model, as_tensors(batch), "sum")) for batch in batches)
-    return nats / sum(int((batch.targets >= 0).sum()) for batch in batches)
+
+def _add_baselines(
+    rows: list[dict[str, Any]],
+    batches: Batches,
+    recipe: Recipe,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    window: int,
+    masked: bool,
+) -> None:
+    """Add what unigram and Markov models need, counted on everything and on related domains."""
+    orders = {"unigram": 0} | ({} if masked else {"markov": ORDERS[recipe.data.kind]})
+    framing = Framing.of(tokenizer, stops=not masked)
+    both_strands = bool(recipe.data.reverse_complement) or bool(recipe.model.get("reverse_complement"))
+    pools = {"all": list(batches)} | {domain: [domain] for domain in batches}
+    for pool, domains in pools.items():
+        counted_on = corpus.domains if pool == "all" else RELATED.get(pool, (pool,))
+        counted = training_stream(corpus, counted_on, framing, window, both_strands)
+        for title, order in orders.items():
+            markov = Markov(order, len(tokenizer.vocabulary), framing.allowed).fit(counted)
+            for row in (row for row in rows if row["domain"] in domains):
+                name = f"{title}_{'all' if pool == 'all' else 'own'}"
+                stream = join(batches[row["domain"]])
+                # a domain of which nothing is trained on has nothing of its own
+                row[name] = float(markov.tune(stream).nats(stream).mean()) if len(counted.inputs) else None
+                print(row["domain"], name, row[name], file=sys.stderr, flush=True)
 
 
 def training_stream(
-    corpus: Corpus, domains: Sequence[str], framing: Framing, window: int, complement: np.ndarray | None
+    corpus: Corpus, domains: Sequence[str], framing: Framing, window: int, both_strands: bool
 ) -> Stream:
-    """Join the training windows of some domains; both strands where the model was shown both."""
-    numbers = [corpus.domains.index(domain) for domain in domains]
-    store: TokenStore = corpus.train.select(np.isin(corpus.train.domains, numbers))
-    windows = cut_windows(store, window)
-    parts = [fill(store, windows, framing)]
-    if complement is not None:
-        parts.append(fill(store, windows, framing, np.ones(len(windows.begin), bool)))
-    return join(parts)
+    """Join the training windows of some domains, as many homologs as an epoch shows; both strands if shown both."""
+    store = corpus.train
+    known = [corpus.domains.index(domain) for domain in domains if domain in corpus.domains]
+    shown_once = uniform(np.asarray(store.offsets[:-1]), base_key(0)) < store.shares
+    filler = Filler(store, Causal(framing))
+    windows = cut_windows(store, window, chosen=np.isin(store.domains, known) & shown_once)
+    if not windows.total:
+        return Stream(np.zeros(0, np.int16), np.zeros(0, np.int16), np.zeros(1, np.int64))
+    strands = (None, np.ones(windows.total, bool)) if both_strands else (None,)
+    return join([filler.fill(windows, reverse, base_key(0)) for reverse in strands])
 
 
 def join(batches: Sequence[PackedBatch]) -> Stream:
@@ -131,36 +179,31 @@ def join(batches: Sequence[PackedBatch]) -> Stream:
     return Stream(inputs, targets, np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def print_table(rows: Sequence[dict[str, object]], recipe: Recipe) -> None:
-    """Print the rows in nats and perplexity, DNA in bits per base."""
-    scale, unit = (1 / math.log(2), "bits/base") if recipe.data.kind == "dna" else (1.0, "nats/token")
-    columns = ("model", "unigram_all", "markov_all", "unigram_own", "markov_own")
-    print(f"{unit:<16}{'tokens':>10}" + "".join(f"{column:>14}" for column in columns))
-    for row in rows:
-        values = "".join(f"{float(str(row[column])) * scale:>14.4f}" for column in columns)
-        print(f"{row['domain']:<16}{row['tokens']:>10}{values}")
-
-
-def markdown(rows: Sequence[dict[str, object]], recipe: Recipe) -> str:
-    """Write the table of the model card: perplexities, and for DNA bits per base."""
-    order = ORDERS[recipe.data.kind]
-    unit = "Bits per base" if recipe.data.kind == "dna" else "Perplexity per token"
-    lines = [
-        f"{unit} on the held-out sequences, in windows of {recipe.data.window:,} tokens, stop tokens included.",
-        f"The Markov model backs off from order {order}; it is counted on the same training data as the model, and",
-        "once more on the related domains only (own). Its smoothing is tuned on the held-out tokens themselves, in its",
-        "favour.",
-        "",
-        f"| held-out domain | tokens | this model | unigram | Markov {order} | Markov {order}, own |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        keys = ("model", "unigram_all", "markov_all", "markov_own")
-        nats = [float(str(row[key])) for key in keys]
-        values = [n / math.log(2) if recipe.data.kind == "dna" else math.exp(n) for n in nats]
-        cells = " | ".join(f"{value:.3f}" for value in values)
-        lines.append(f"| {row['domain']} | {row['tokens']:,} | {cells} |")
-    return "\n".join(lines) + "\n"
+def report(content: dict[str, Any]) -> str:
+    """Write the results as Markdown: perplexities, and for DNA bits per base."""
+    rows, kind, masked = content["rows"], content["kind"], content["objective"] == "masked"
+    order = ORDERS[kind]
+    columns = {"model": "this model", "unigram_all": "unigram", "unigram_own": "unigram, own"}
+    if not masked:
+        columns |= {"markov_all": f"Markov {order}", "markov_own": f"Markov {order}, own"}
+    if content["objective"] == "infill":
+        columns["filled"] = "this model, hidden spans"
+    cells = {"domain": [row["domain"] for row in rows], "tokens": [f"{row['tokens']:,}" for row in rows]}
+    for key, title in columns.items():
+        cells[title] = [shown(row[key], kind) for row in rows]
+    name = unit(kind, content["objective"]).capitalize()
+    lines = [f"{name} on {PART_NAMES[content['part']]}, in windows of {content['window']:,} tokens."]
+    if masked:
+        lines.append(
+            "A Markov model sees only one side of a masked letter and is not compared. Masks are the same for all."
+        )
+    else:
+        lines.append(
+            f"Stop tokens count. The Markov model backs off from order {order}; it is counted on the training data, "
+            "and once\nmore on the related domains only (own). Its smoothing is tuned on these tokens themselves, in "
+            "its favour."
+        )
+    return "\n".join([*lines, "", table(cells)])
 
 
 if __name__ == "__main__":

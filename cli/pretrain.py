@@ -2,10 +2,40 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bio_xlstm.cli import options
+from bio_xlstm.tasks.pretrain.training_settings import ACCELERATORS, PRECISIONS, STRATEGIES
+
+# options that replace a setting of the recipe
+training = options.stacked(
+    click.option("--steps", type=click.IntRange(min=1), help="Number of steps."),
+    click.option("--max-minutes", type=float, help="Stop after this time even if steps are left."),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and dropout."),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
+    click.option("--devices", type=click.IntRange(min=1), metavar="N", help="GPUs, or processes on a CPU."),
+    click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="Machines."),
+    click.option("--strategy", type=click.Choice(STRATEGIES), help="How several devices share the work."),
+    click.option("--precision", type=click.Choice(PRECISIONS), help="Numeric precision."),
+    click.option("--accelerator", type=click.Choice(ACCELERATORS), help="Where to train."),
+    click.option(
+        "--accumulate",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Parts that a device divides its share of a step into: more take less memory.",
+    ),
+    click.option(
+        "--checkpoint-blocks/--keep-blocks",
+        default=None,
+        help="Compute blocks again for the gradient: less memory, more time.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(min=0), metavar="N", help="Processes that prepare batches."
+    ),
+    click.option("--tensorboard/--no-tensorboard", default=None, help="Write the log for TensorBoard too."),
+)
 
 
 @click.command()
@@ -23,10 +53,8 @@ from bio_xlstm.cli import options
     "--cache", type=click.Path(path_type=Path), help="Folder for prepared data [OUTPUT/training/corpus]."
 )
 @options.output_policy
-@click.option("--steps", type=click.IntRange(min=1), help="Number of steps, in place of the recipe's.")
-@click.option("--max-minutes", type=float, help="Stop after this time even if steps are left.")
-@click.option("--seed", type=int, help="Seed of weights and data order, in place of the recipe's.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads, in place of the recipe's.")
+@training
+@click.option("--dry-run", is_flag=True, help="Prepare the data, say what the run will take, and stop.")
 @options.config
 @options.talk
 def pretrain(
@@ -36,29 +64,37 @@ def pretrain(
     cache: Path | None,
     resume: bool,
     overwrite: bool,
-    steps: int | None,
-    max_minutes: float | None,
-    seed: int | None,
-    threads: int | None,
+    dry_run: bool,
     quiet: bool,
     verbose: bool,
+    **changes: Any,
 ) -> None:
     """Train a model from a RECIPE (TOML) and write a model directory.
 
-    A run that was stopped continues where it stopped when it is started again with the same command.
+    A run that was stopped continues where it stopped when it is started again with the same command. Options take the
+    place of what the recipe says under [training].
 
     \b
     bioxlstm pretrain recipes/chem-small.toml --data data -o runs/chem-small
     """
-    _talk(quiet, verbose)
+    from bio_xlstm.tasks.pretrain.processes import is_first
     from bio_xlstm.tasks.pretrain.settings import read_recipe, with_overrides
 
-    settings = with_overrides(
-        read_recipe(recipe), steps=steps, max_minutes=max_minutes, seed=seed, threads=threads
-    )
+    settings = with_overrides(read_recipe(recipe), **changes)
+    first = is_first(settings.training)
+    _talk(quiet or not first, verbose)
+    from bio_xlstm.tasks.pretrain.run import plan_run
     from bio_xlstm.tasks.pretrain.run import pretrain as run
 
+    if dry_run:
+        plan = plan_run(settings, data, output, cache=cache)
+        click.echo("\n".join(plan.lines()))
+        if warning := plan.memory.check():
+            click.echo(warning, err=True)
+        return
     result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache)
+    if not first:
+        return
     if not result.written:
         click.echo(f"Stopped after {result.steps} of {settings.training.steps} steps.", err=True)
         raise click.Abort

@@ -1,102 +1,108 @@
-"""One step of causal language modelling, as Lightning runs it."""
+"""One part of a step of language modelling, as Lightning runs it."""
 
-import math
-import time
+import random
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.tasks.pretrain.optimizer import (
+    clip_gradients,
+    follow,
+    make_optimizer,
+    plain_name,
+    undecayed_names,
+)
 from bio_xlstm.tasks.pretrain.packing import IGNORED
-from bio_xlstm.tasks.pretrain.settings import TrainingSettings
+from bio_xlstm.tasks.pretrain.portable_checkpoint import align_progress, name_moments
 from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch
+from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 
 
 class LanguageModeling(LightningModule):
-    """Predict every next token of packed sequences."""
+    """Predict the next tokens, or the hidden ones, of packed sequences."""
 
-    def __init__(self, model: SequenceModel, settings: TrainingSettings, domains: tuple[str, ...]) -> None:
+    def __init__(self, model: SequenceModel, settings: TrainingSettings) -> None:
         super().__init__()
-        self.model, self.settings, self.domains = model, settings, domains
-        self.validation: dict[str, float] = {}
-        self._nats = torch.zeros(len(domains), dtype=torch.float64)
-        self._counts = torch.zeros(len(domains), dtype=torch.int64)
-        self._clock, self._tokens = time.perf_counter(), 0
+        self.model, self.settings = model, settings
+        self.model.checkpointing = settings.checkpoint_blocks
+        self.loss = torch.zeros(())
+        """This process's share of the loss of the step."""
+        self.gradient_norm = torch.zeros(())
+        """Norm of the whole gradient of the step, before clipping."""
+        self.tokens = 0
+        """Tokens that this process has trained on."""
+        self._undecayed = undecayed_names(model)
 
-    def training_step(self, batch: TensorBatch, _: int) -> Tensor:
-        """Return the mean cross entropy of the targets of one batch, in nats."""
-        loss = cross_entropy(self.model, batch, "mean")
-        self._tokens += batch.tokens.numel()
-        if (self.global_step + 1) % self.settings.log_every == 0:
-            self._log_training(loss.detach())
-        return loss
+    def training_step(self, batch: TensorBatch, number: int) -> Tensor:
+        """Return the share that one part has in the loss of its step.
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the sums of the last validation."""
-        self._nats.zero_()
-        self._counts.zero_()
+        Lightning divides the gradient by the parts of a process and averages it over processes, but it is a sum:
+        the share is multiplied by their number.
+        """
+        turn = number % self.settings.accumulate
+        if self.model.config.dropout:
+            torch.manual_seed(self._seed(turn))
+        loss = loss_share(self.model, batch)
+        self.loss = loss.detach() if turn == 0 else self.loss + loss.detach()
+        self.tokens += batch.tokens.numel()
+        return loss * (self.trainer.world_size * self.settings.accumulate)
 
-    def validation_step(self, batch: tuple[int, TensorBatch], _: int) -> None:
-        """Add up the cross entropy of one batch of one domain."""
-        domain, packed = batch
-        self._nats[domain] += cross_entropy(self.model, packed, "sum").double().cpu()
-        self._counts[domain] += (packed.targets >= 0).sum().cpu()
+    def validation_step(self, batch: tuple[int, TensorBatch], _: int) -> Tensor:
+        """Return the summed cross entropy of a batch in nats, and how many targets it has: (2,) float64."""
+        packed = batch[1]
+        counted = (packed.weights > 0).flatten().cpu()
+        nats = cross_entropy(self.model, packed, "none").cpu().double()[counted]
+        return torch.stack([nats.sum(), counted.sum().double()])
 
-    def on_validation_epoch_end(self) -> None:
-        """Log nats per token of every domain and their mean."""
-        seen = self._counts > 0
-        nats = self._nats[seen] / self._counts[seen]
-        names = [name for name, there in zip(self.domains, seen.tolist(), strict=True) if there]
-        self.validation = dict(zip(names, nats.tolist(), strict=True))
-        self.log("validation_loss", nats.mean().float(), sync_dist=True)
-        self.log_dict(
-            {f"validation_{name}": value for name, value in self.validation.items()}, sync_dist=True
-        )
-        self._clock, self._tokens = time.perf_counter(), 0
+    def configure_optimizers(self) -> Optimizer:
+        """Use AdamW; its learning rate is set before every step."""
+        return make_optimizer(self.model.named_parameters(), self._undecayed, self.settings)
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Use AdamW, without decay where the model asks for none, and a rate that follows the step."""
-        settings = self.settings
-        optimizer = torch.optim.AdamW(
-            self.model.parameter_groups(),
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, settings))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Set the learning rate, which is a function of the step alone."""
+        follow(optimizer, self.global_step, self.settings)
 
-    def _log_training(self, loss: Tensor) -> None:
-        """Log loss, perplexity, learning rate and speed since the last line."""
-        now = time.perf_counter()
-        speed = self._tokens / max(now - self._clock, 1e-9)
-        self._clock, self._tokens = now, 0
-        values = {
-            "loss": loss,
-            "perplexity": loss.exp(),
-            "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"],
-            "tokens_per_second": speed,
-        }
-        self.log_dict(values, logger=True)
+    def configure_gradient_clipping(self, optimizer: Optimizer, *_: Any, **__: Any) -> None:
+        """Clip the gradient of the whole step, over all parts and processes."""
+        model = self.trainer.strategy.model
+        assert model is not None
+        self.gradient_norm = clip_gradients(model, self.settings.clip)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint fit for another number of devices."""
+        if isinstance(self.trainer.strategy, FSDPStrategy):
+            names = [plain_name(name) for name, _ in self.named_parameters()]
+        else:
+            known = {id(parameter): name for name, parameter in self.named_parameters()}
+            groups = self.trainer.optimizers[0].param_groups
+            names = [known[id(parameter)] for group in groups for parameter in group["params"]]
+        name_moments(checkpoint, names)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up a checkpoint that was perhaps written with another number of parts to a step."""
+        align_progress(checkpoint, self.settings.accumulate)
+
+    def _seed(self, turn: int) -> int:
+        """Return the seed of the dropout of one part, so that a resumed run drops what an undisturbed one drops."""
+        part = self.trainer.global_rank * self.settings.accumulate + turn
+        return random.Random(f"{self.settings.seed} {self.global_step} {part}").getrandbits(62)
+
+
+def loss_share(model: SequenceModel, part: TensorBatch) -> Tensor:
+    """Return the weighted cross entropy of a part in nats, divided by the weights of its whole step."""
+    nats = cross_entropy(model, part, "none")
+    return (nats * part.weights.flatten()).sum() / (part.total or 1.0)
 
 
 def cross_entropy(model: SequenceModel, batch: TensorBatch, reduction: str) -> Tensor:
-    """Return mean or sum of -log p over the targets of a packed batch, in nats."""
-    logits = model(batch.tokens, cu_seqlens=batch.cu_seqlens, with_state=False).logits  # (1, T, V)
-    return F.cross_entropy(
-        logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED, reduction=reduction
-    )
-
-
-def rate(step: int, settings: TrainingSettings) -> float:
-    """Return the learning rate of a step as a share of the largest: linear warm-up, then cosine or constant."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    if settings.schedule == "constant":
-        return 1.0
-    floor = settings.final_learning_rate / settings.learning_rate
-    done = min(1.0, (step - settings.warmup) / max(1, settings.steps - settings.warmup))
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    """Return -log p of the targets of a packed batch in nats: of each (none), their mean or sum."""
+    placed = {"positions": batch.positions} if model.config.positioned else {}
+    logits = model(batch.tokens, cu_seqlens=batch.cu_seqlens, with_state=False, **placed).logits  # (1, T, V)
+    logits = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORED, reduction=reduction)

@@ -37,7 +37,9 @@ def batch(model: Any) -> TensorBatch:
     """Return four sequences with weights of all kinds."""
     bounds = torch.tensor([0, 1, 9, 20, 33], dtype=torch.int32)
     tokens = torch.randint(0, model.config.vocabulary, (1, 33))
-    targets = torch.where(torch.rand(1, 33) < 0.3, IGNORED, torch.randint(0, model.config.vocabulary, (1, 33)))
+    targets = torch.where(
+        torch.rand(1, 33) < 0.3, IGNORED, torch.randint(0, model.config.vocabulary, (1, 33))
+    )
     weights = torch.where(targets == IGNORED, 0.0, torch.rand(1, 33, dtype=torch.float64))
     positions = torch.cat([torch.arange(n) for n in bounds.diff().tolist()])[None]
     return TensorBatch(tokens, targets, bounds, positions, weights, float(weights.sum()))

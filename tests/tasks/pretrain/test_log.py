@@ -101,7 +101,9 @@ def test_tensorboard_that_is_not_installed_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "torch.utils.tensorboard")
-    with pytest.raises(ConfigError, match=r"tensorboard = true needs .*pip install 'bio-xlstm\[tensorboard\]'"):
+    with pytest.raises(
+        ConfigError, match=r"tensorboard = true needs .*pip install 'bio-xlstm\[tensorboard\]'"
+    ):
         RunLog(RunFolder(tmp_path), "a model", ["a"], tensorboard=True)
     # the others do not write
     RunLog(RunFolder(tmp_path), "a model", ["a"], tensorboard=True, writes=False).begin(0)

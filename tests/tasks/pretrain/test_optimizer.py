@@ -43,7 +43,9 @@ def test_matrices_decay_and_nothing_else() -> None:
     assert len(decays) == len(wrapped)
     for name, parameter in wrapped:
         matrix = any(part in name for part in ("up.weight", "down.weight", "query.weight", "head.weight"))
-        if matrix or any(part in name for part in ("bias", "norm", "skip", "forget_gate", "embedding", "conv")):
+        if matrix or any(
+            part in name for part in ("bias", "norm", "skip", "forget_gate", "embedding", "conv")
+        ):
             assert decays[id(parameter)] == (0.3 if matrix else 0.0), name
 
 

@@ -108,7 +108,9 @@ def test_a_run_goes_on_with_other_parts_to_a_step(
     result = pretrain(recipe(precision="64-true", accumulate=2), data, data / "resumed")
     assert result.steps == 8
     assert_same(data / "whole", data / "resumed", 1e-6)
-    assert [row["step"] for row in log_of(data / "whole")] == [row["step"] for row in log_of(data / "resumed")]
+    assert [row["step"] for row in log_of(data / "whole")] == [
+        row["step"] for row in log_of(data / "resumed")
+    ]
 
 
 def test_a_run_goes_on_with_the_learning_rate_that_the_recipe_has_now(

@@ -42,6 +42,35 @@ def test_the_card_names_data_licences_training_and_quality(data: Path, recipe: M
         assert part in card
 
 
+def test_the_card_says_how_the_model_reads(data: Path, recipe: MakeRecipe) -> None:
+    pretrain(recipe(steps=1, model={"slstm_at": [0]}), data, data / "out")
+    card = (data / "out" / "README.md").read_text()
+    assert "1 sLSTM blocks, 2 heads. It reads from left to right, and predicts the next token." in card
+
+
+def test_test_data_are_looked_at_once_at_the_end(data: Path, recipe_table: MakeRecipe) -> None:
+    table = recipe_table(steps=3)
+    table["data"]["domains"][1] |= {"held_out": 0.5, "test": 0.5}
+    result = pretrain(parse_recipe(table), data, data / "out")
+    assert set(result.validation) == set(result.test) == {"unseen"}
+    assert result.test["unseen"] != result.validation["unseen"]
+    card = (data / "out" / "README.md").read_text()
+    assert "| domain | held out: nats per token | perplexity | test: nats per token | perplexity |" in card
+    assert f"| {result.test['unseen']:.4f} |" in card
+
+
+def test_a_model_that_was_not_written_after_the_last_step_is_written_now(
+    data: Path, recipe: MakeRecipe
+) -> None:
+    first = pretrain(recipe(), data, data / "out")
+    names = ("model.safetensors", "README.md", "config.json")
+    before = [(data / "out" / name).read_bytes() for name in names]
+    for name in names:
+        (data / "out" / name).unlink()
+    assert pretrain(recipe(), data, data / "out") == first
+    assert [(data / "out" / name).read_bytes() for name in names] == before
+
+
 def test_the_log_holds_training_and_held_out_numbers(data: Path, recipe: MakeRecipe) -> None:
     result = pretrain(recipe(), data, data / "out")
     rows = read_rows(data / "out" / "training" / "log" / "metrics.csv")
@@ -97,7 +126,9 @@ def test_batches_from_other_processes_are_the_same(
 def test_a_run_that_comes_apart_stops_before_it_spoils_its_checkpoint(
     data: Path, recipe: MakeRecipe, weights: Callable[[Path], dict[str, Any]]
 ) -> None:
-    with pytest.raises(BioXlstmError, match=r"the loss is nan at step \d: the run has come apart.*lower learning_rate"):
+    with pytest.raises(
+        BioXlstmError, match=r"the loss is nan at step \d: the run has come apart.*lower learning_rate"
+    ):
         pretrain(recipe(learning_rate=1e30, clip=0.0, warmup=0, checkpoint_every=1), data, data / "out")
     left = data / "out" / "training" / "last.ckpt"
     assert not left.exists() or all(weight.isfinite().all() for weight in weights(data / "out").values())

@@ -1,0 +1,164 @@
+"""`bioxlstm pretrain`: what it says, what it overrides, how it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bio_xlstm.cli import main as program
+from bio_xlstm.errors import ConfigError
+
+RECIPE = """
+name = "tiny"
+[model]
+family = "chem"
+dim = 32
+blocks = 1
+heads = 2
+[data]
+kind = "smiles"
+window = 16
+[[data.domains]]
+name = "known"
+files = ["m.smi"]
+[[data.domains]]
+name = "unseen"
+files = ["other.smi"]
+held_out = 1.0
+[training]
+steps = 4
+batch_tokens = 32
+accelerator = "cpu"
+threads = 1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """Write a recipe and its data."""
+    (tmp_path / "m.smi").write_text("CCO\nc1ccccc1\nCC(=O)O\n")
+    (tmp_path / "other.smi").write_text("CBr\nCCBr\n")
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def run(recipe: Path, *words: object) -> int:
+    """Run the command on a recipe and the data beside it."""
+    folder = recipe.parent
+    return program.run(
+        ["pretrain", str(recipe), "--data", str(folder), "-o", str(folder / "out"), *map(str, words)]
+    )
+
+
+def test_help_is_quick() -> None:
+    code = (
+        "import sys; from bio_xlstm.cli.main import run; run(['pretrain', '--help']);"
+        "print([name for name in ('torch', 'numpy', 'pytorch_lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--accumulate" in done.stdout and "--dry-run" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_dry_run_says_what_the_run_takes_and_leaves_it(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(recipe, "--dry-run", "--steps", 6) == 0
+    said = capsys.readouterr().out
+    for part in (
+        "data       known: trained on 3 sequences, 18 tokens",
+        "data       unseen: held out 2 sequences, 5 tokens",
+        "tiny: ",
+        " parameters",
+        "epoch      about 1 step of at most 32 tokens",
+        "run        6 steps, about 6 epochs",
+        "memory     about ",
+        "on the CPU (weights ",
+    ):
+        assert part in said
+    assert sorted(path.name for path in (recipe.parent / "out" / "training").iterdir()) == ["corpus"]
+    # the run takes up the prepared data
+    assert run(recipe, "-q") == 0
+
+
+def test_options_take_the_place_of_the_recipe(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.tasks.pretrain import run as run_module
+
+    def caught(settings, *_: object, **options: object) -> None:
+        found = settings.training
+        print(json.dumps([found.devices, found.strategy, found.precision, found.accelerator, found.workers]))
+        print(json.dumps([found.accumulate, found.checkpoint_blocks, found.tensorboard, found.nodes]))
+        raise ConfigError("that is all")
+
+    monkeypatch.setattr(run_module, "pretrain", caught)
+    words = "--devices 3 --strategy ddp --precision bf16-mixed --accelerator gpu --workers 2 --accumulate 5"
+    assert run(recipe, *words.split(), "--checkpoint-blocks", "--tensorboard", "--nodes", 2) == 2
+    first, second = capsys.readouterr().out.splitlines()
+    assert json.loads(first) == [3, "ddp", "bf16-mixed", "gpu", 2]
+    assert json.loads(second) == [5, True, True, 2]
+    assert run(recipe, "--keep-blocks") == 2
+    assert json.loads(capsys.readouterr().out.splitlines()[1]) == [1, False, False, 1]
+
+
+def test_a_finished_run_says_where_its_model_is(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(recipe) == 0
+    said = capsys.readouterr().err
+    assert "trained   4 of 4 steps" in said and "load it   bio_xlstm.load(" in said
+    assert run(recipe) == 1
+    assert "already holds a finished model; use --overwrite" in capsys.readouterr().err
+    assert run(recipe, "--overwrite", "-q", "--steps", 2) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stopped_run_says_how_to_go_on(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.tasks.pretrain import run as run_module
+
+    class Stopped(run_module.Guard):
+        def on_train_batch_end(self, trainer, module, *rest) -> None:
+            self.stop.asked = trainer.global_step == 2
+            super().on_train_batch_end(trainer, module, *rest)
+
+    monkeypatch.setattr(run_module, "Guard", Stopped)
+    assert run(recipe) == 130
+    said = capsys.readouterr().err
+    assert "Stopped after 2 of 4 steps." in said and "To go on where this run stopped:" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--strategy", "fsdp", "--accelerator", "cpu"], "strategy fsdp needs GPUs; use ddp"),
+        (
+            ["--strategy", "fsdp", "--precision", "64-true"],
+            "precision 64-true does not go with strategy fsdp",
+        ),
+        (["--max-minutes", "-1"], "max_minutes must be at least 0, not -1.0"),
+    ],
+)
+def test_what_does_not_go_together_is_said(
+    recipe: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(recipe, *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_named(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("there is a GPU")
+    assert run(recipe, "--accelerator", "gpu") == 2
+    assert "[training] No supported gpu backend found!" in capsys.readouterr().err
+
+
+def test_recipe_errors_end_with_exit_code_two(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe.write_text(RECIPE + "step = 2\n")
+    assert run(recipe) == 2
+    assert "has no key step; known:" in capsys.readouterr().err
