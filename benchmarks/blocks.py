@@ -25,6 +25,7 @@ from torch.nn import functional as F
 import bio_xlstm as bx
 from bio_xlstm.kernels.choice import automatic
 from bio_xlstm.kernels.mlstm.dispatch import BACKENDS
+from bio_xlstm.layers.state import Reading
 from bio_xlstm.models.model import SequenceModel
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -66,7 +67,8 @@ def our_block(case: Case, setting: Setting) -> Callable[[], object]:
     block = build(case, setting, blocks=1).blocks[0]
     x = setting.random(1, setting.shape.tokens, setting.width)
     cu_seqlens = packed(setting.shape, setting.device)
-    return runner(lambda: block(x, cu_seqlens)[0], [x, *block.parameters()], setting.backward)
+    reading = Reading(cu_seqlens, with_state=True)
+    return runner(lambda: block(x, reading)[0], [x, *block.parameters()], setting.backward)
 
 
 def our_model(case: Case, setting: Setting, vocabulary: int) -> Callable[[], object]:

@@ -34,10 +34,10 @@ def measure(threads: int, tokens: int) -> list[float]:
 
     def read() -> None:
         with torch.inference_mode():
-            block(x, with_state=False)
+            block(x)
 
     def train() -> None:
-        block(x, with_state=False)[0].backward(slope)
+        block(x)[0].backward(slope)
 
     return [_time(call) for call in (read, train)]
 

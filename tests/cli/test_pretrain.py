@@ -74,7 +74,7 @@ def test_a_dry_run_says_what_the_run_takes_and_leaves_it(
         "tiny: ",
         " parameters",
         "epoch      about 1 step of at most 32 tokens",
-        "run        6 steps, about 6 epochs",
+        "run        6 steps, about 6.0 epochs",
         "memory     about ",
         "on the CPU (weights ",
     ):
@@ -126,9 +126,11 @@ def test_a_stopped_run_says_how_to_go_on(
             super().on_train_batch_end(trainer, module, *rest)
 
     monkeypatch.setattr(run_module, "Guard", Stopped)
-    assert run(recipe) == 130
+    monkeypatch.setattr("sys.argv", ["bioxlstm", "pretrain", "tiny.toml", "--overwrite", "-o", "out"])
+    assert run(recipe, "--overwrite") == 130
     said = capsys.readouterr().err
-    assert "Stopped after 2 of 4 steps." in said and "To go on where this run stopped:" in said
+    assert "Stopped after 2 of 4 steps. To go on where this run stopped:" in said
+    assert said.splitlines()[-1] == "  bioxlstm pretrain tiny.toml -o out"
 
 
 @pytest.mark.parametrize(
