@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bio_xlstm.cli import options
+from bio_xlstm.cli.command_line import command_line
 from bio_xlstm.tasks.pretrain.training_settings import ACCELERATORS, PRECISIONS, STRATEGIES
 
 # options that replace a setting of the recipe
@@ -57,7 +58,9 @@ training = options.stacked(
 @click.option("--dry-run", is_flag=True, help="Prepare the data, say what the run will take, and stop.")
 @options.config
 @options.talk
+@click.pass_context
 def pretrain(
+    ctx: click.Context,
     recipe: Path,
     output: Path,
     data: Path,
@@ -77,6 +80,7 @@ def pretrain(
     \b
     bioxlstm pretrain recipes/chem-small.toml --data data -o runs/chem-small
     """
+    from bio_xlstm.cli.main import INTERRUPTED
     from bio_xlstm.tasks.pretrain.processes import is_first
     from bio_xlstm.tasks.pretrain.settings import read_recipe, with_overrides
 
@@ -96,8 +100,11 @@ def pretrain(
     if not first:
         return
     if not result.written:
-        click.echo(f"Stopped after {result.steps} of {settings.training.steps} steps.", err=True)
-        raise click.Abort
+        # to begin again would throw away what was done
+        again = command_line(without=("--overwrite", "--no-resume"))
+        steps = f"{result.steps} of {settings.training.steps} steps"
+        click.echo(f"Stopped after {steps}. To go on where this run stopped:\n  {again}", err=True)
+        ctx.exit(INTERRUPTED)
     if not quiet:
         click.echo(f"model     {result.directory}", err=True)
         click.echo(f"trained   {result.steps} of {settings.training.steps} steps", err=True)

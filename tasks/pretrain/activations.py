@@ -10,6 +10,10 @@ from typing import NamedTuple
 from bio_xlstm.config import ModelConfig
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 
+# what a block on its way back takes beside what it kept, as a multiple of it: on a CPU, not all memory of the many
+# tensors that come and go is used again; found with benchmarks/training_memory.py
+_ON_CPU = {"pre_up": 4.0, "post_up": 2.0, "sLSTM": 2.5}
+
 
 class Reading(NamedTuple):
     """Say what is read where."""
@@ -36,7 +40,7 @@ def activation_bytes(config: ModelConfig, training: TrainingSettings, reading: R
     narrow = 2 if training.precision.endswith("mixed") and not reading.on_cpu else wide
     dim, strands = config.dim, 2 if config.equivariant else 1
     blocks = [kept_by_block(config, index, reading) for index in range(config.blocks)]
-    back = max(block.back for block in blocks) * narrow
+    back = strands * max(block.back for block in blocks) * narrow
     stream = dim * (wide + narrow)  # what enters a block, and the same normalised
     head = 3 * config.vocabulary * wide + strands * stream
     if training.checkpoint_blocks:
@@ -67,10 +71,7 @@ def kept_by_block(config: ModelConfig, index: int, reading: Reading) -> Kept:
         # as above, with queries, keys, values and what lies between norm and gate; both again where turned
         numbers = 12 if config.rotary == "none" else 14
         inside = passes * (numbers * config.inner + 8 * config.heads + _memories(config, reading))
-    if not reading.on_cpu:
-        return Kept(inside, inside / 2)
-    # many temporary tensors of many sizes: not all of the memory that a CPU's allocator gets back is used again
-    return Kept(inside, (2 if config.block == "post_up" else 3) * inside)
+    return Kept(inside, inside * (_ON_CPU["sLSTM" if slstm else config.block] if reading.on_cpu else 0.5))
 
 
 def _is_fused(config: ModelConfig, reading: Reading) -> bool:

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
             ),
             f"model      {name}: {self.model.parameter_count:,} parameters",
             f"epoch      about {_number(steps, 'step')} of at most {training.batch_tokens:,} tokens",
-            f"run        {_number(training.steps, 'step')}, about {training.steps / steps:.3g} epochs",
+            f"run        {_number(training.steps, 'step')}, about {training.steps / steps:,.1f} epochs",
             f"memory     {self.memory.line()}",
         ]
 
