@@ -9,8 +9,8 @@ from bio_xlstm.config import ModelConfig
 from bio_xlstm.layers import block as module
 from bio_xlstm.layers import pieces as reading
 from bio_xlstm.layers.block import Block, SharedBlock
-from bio_xlstm.layers.state import LayerState, Reading
 from bio_xlstm.layers.pieces import cut
+from bio_xlstm.layers.state import LayerState, Reading
 
 SMALL = ModelConfig(family="dna", vocabulary=8, dim=32, heads=2)
 
