@@ -100,8 +100,9 @@ def test_the_loss_is_the_weighted_mean_over_the_step() -> None:
     chosen = whole.targets[0] != IGNORED
     nats = -logits.log_softmax(-1)[chosen, whole.targets[0, chosen]]
     weights = whole.weights[0, chosen]
-    assert float(loss_share(model, whole)) == pytest.approx(float((nats * weights).sum() / weights.sum()))
-    assert float(loss_share(model, whole._replace(total=0.0, weights=whole.weights * 0))) == 0
+    expected = (nats * weights).sum() / weights.sum()
+    assert loss_share(model, whole).item() == pytest.approx(expected.item())
+    assert loss_share(model, whole._replace(total=0.0, weights=whole.weights * 0)).item() == 0
 
 
 def test_a_run_in_parts_equals_one_in_whole_batches(
