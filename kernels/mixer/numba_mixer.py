@@ -137,10 +137,11 @@ class _Fused(torch.autograd.Function):
         first, window = _begin(state, heads, len(weights.norm), len(weights.taps))
         arrays = _to_arrays(weights, plan.quads)
         y, last, kept = _forward(plan, heads, up, arrays, turn, first, window, True, end)
-        ctx.plan, ctx.turn, ctx.heads, ctx.kept = plan, turn, heads, kept
+        ctx.plan, ctx.turn, ctx.heads = plan, turn, heads
         c, n, m = (torch.from_numpy(part) for part in last)
-        # torch notices when what it keeps is written to, the last memory included
-        ctx.save_for_backward(up, *rest, c, n, m)
+        # torch notices when what it keeps is written to, the last memory included, and checkpointing drops it
+        *arrays_kept, trace = kept
+        ctx.save_for_backward(up, *rest, c, n, m, *(torch.from_numpy(part) for part in (*arrays_kept, *trace)))
         return y, c, n, m
 
     @staticmethod
@@ -148,10 +149,12 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor | None, *dlast: Tensor | None) -> Any:
         """Walk back through memory, gates and convolution."""
         up, *rest = ctx.saved_tensors
-        weights, state, last = PackedWeights(*rest[:10]), rest[10:14], Memory(*map(to_array, rest[14:]))
+        weights, state, last = PackedWeights(*rest[:10]), rest[10:14], Memory(*map(to_array, rest[14:17]))
+        x, i, f, h, *trace = map(to_array, rest[17:])
         if dy is None:
             dy = up.new_zeros(len(up), len(weights.norm))
-        found = _backward(ctx, up, weights, state, dy, last, dlast)
+        kept = _Kept(x, i, f, h, Trace(*trace))
+        found = _backward(ctx, kept, up, weights, state, dy, last, dlast)
         return None, None, None, None, *found
 
 
@@ -181,6 +184,7 @@ def _end_gradients(last: Memory, given: tuple[Tensor | None, ...], like: Memory)
 
 def _backward(
     ctx: Any,
+    kept: _Kept,
     up: Tensor,
     weights: PackedWeights,
     state: list[Tensor | None],
@@ -189,7 +193,7 @@ def _backward(
     dlast: tuple[Tensor | None, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of up, of the packed weights and of the state."""
-    plan, kept, heads = ctx.plan, ctx.kept, ctx.heads
+    plan, heads = ctx.plan, ctx.heads
     inner, given = len(weights.norm), state[0] is not None
     width = inner // heads
     ups, packed = to_array(up), _to_arrays(weights, plan.quads)

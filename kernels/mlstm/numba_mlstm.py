@@ -58,16 +58,18 @@ class _Compiled(torch.autograd.Function):
         """Read the sequences and keep the trace."""
         ctx.set_materialize_grads(False)
         h, last, trace = _read(work, form, inputs[:5], inputs[5:], keep=True)  # type: ignore[arg-type]
-        ctx.work, ctx.form, ctx.trace = work, form, trace
-        ctx.save_for_backward(*inputs, h, *last)
+        ctx.work, ctx.form = work, form
+        ctx.save_for_backward(*inputs, h, *last, *(torch.from_numpy(part) for part in trace))
         return h, *last
 
     @staticmethod
     @first_order
     def backward(ctx: Any, dh: Tensor | None, dc: Tensor | None, dn: Tensor | None, dm: Tensor | None) -> Any:
         """Walk the sequences back."""
-        *inputs, h, c, n, m = ctx.saved_tensors
-        found = _return(ctx.work, ctx.form, inputs, h, MlstmState(c, n, m), ctx.trace, (dh, dc, dn, dm))
+        saved = ctx.saved_tensors
+        inputs, (h, c, n, m, *kept) = saved[:8], saved[8:]
+        trace = Trace(*(to_array(part) for part in kept))
+        found = _return(ctx.work, ctx.form, list(inputs), h, MlstmState(c, n, m), trace, (dh, dc, dn, dm))
         return None, None, *found
 
 

@@ -79,9 +79,11 @@ class _Chunkwise(torch.autograd.Function):
         """Run all segments and keep their traces."""
         ctx.set_materialize_grads(False)
         tokens, state = inputs[:5], inputs[5:]
-        ctx.plan, ctx.form, ctx.traces = plan, form, []
-        h, memory, m = _forward(plan, form, tokens, state, ctx.traces)  # type: ignore[arg-type]
-        ctx.save_for_backward(*inputs, h, memory)
+        ctx.plan, ctx.form = plan, form
+        traces: list[Trace] = []
+        h, memory, m = _forward(plan, form, tokens, state, traces)  # type: ignore[arg-type]
+        # checkpointing drops what is saved here, and nothing else
+        ctx.save_for_backward(*inputs, h, memory, *(part for trace in traces for part in trace))
         memory = _restore(memory, plan)
         return h, memory[..., :-1].contiguous(), memory[..., -1].contiguous(), _restore(m, plan)
 
@@ -89,8 +91,11 @@ class _Chunkwise(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, dh: Tensor | None, dc: Tensor | None, dn: Tensor | None, dm: Tensor | None) -> Any:
         """Walk the segments from the last to the first."""
-        *inputs, h, memory = ctx.saved_tensors
-        return None, None, *_backward(ctx.plan, ctx.form, inputs, h, memory, ctx.traces, (dh, dc, dn, dm))
+        saved = ctx.saved_tensors
+        inputs, (h, memory, *parts) = saved[:8], saved[8:]
+        size = len(Trace._fields)
+        traces = [Trace(*parts[first : first + size]) for first in range(0, len(parts), size)]
+        return None, None, *_backward(ctx.plan, ctx.form, list(inputs), h, memory, traces, (dh, dc, dn, dm))
 
 
 def _last_gradients(
