@@ -1,8 +1,8 @@
 """Memory is predicted before a run starts, and what cannot fit is refused."""
 
 import json
-import os
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
