@@ -108,7 +108,8 @@ def _forward(
     """Return y (T, I), the last memories and what was kept."""
     ups, (total, inner) = to_array(up), (len(up), len(packed.norm))
     width, chunks = inner // heads, int(plan.work.chunks[-1])
-    x, y = np.empty((total, inner), np.float32), np.empty((total, inner), np.float32)
+    # torch aligns what it makes: products of the same numbers may round differently elsewhere in memory
+    x, y = (torch.empty(total, inner, dtype=torch.float32).numpy() for _ in range(2))
     h = np.empty((total if keep else 0, inner), np.float32)
     i, f = np.empty((total, heads), np.float32), np.empty((total, heads), np.float32)
     last = make_memory(len(plan.work.bounds) - 1 if end else 0, heads, width, width)
@@ -141,7 +142,9 @@ class _Fused(torch.autograd.Function):
         c, n, m = (torch.from_numpy(part) for part in last)
         # torch notices when what it keeps is written to, the last memory included, and checkpointing drops it
         *arrays_kept, trace = kept
-        ctx.save_for_backward(up, *rest, c, n, m, *(torch.from_numpy(part) for part in (*arrays_kept, *trace)))
+        ctx.save_for_backward(
+            up, *rest, c, n, m, *(torch.from_numpy(part) for part in (*arrays_kept, *trace))
+        )
         return y, c, n, m
 
     @staticmethod
@@ -202,7 +205,8 @@ def _backward(
     ends = _end_gradients(last, dlast, none)
     starts = make_memory(len(plan.work.bounds) - 1, heads, width, width) if given else none
     back = Back(*(np.ascontiguousarray(m.swapaxes(1, 2)) for m in (packed.query, packed.key, packed.value)))
-    tokens = (np.zeros_like(kept.x), np.zeros_like(ups), np.empty_like(kept.i), np.empty_like(kept.f))
+    aligned = (torch.zeros(part.shape, dtype=torch.float32).numpy() for part in (kept.x, ups))
+    tokens = (*aligned, np.empty_like(kept.i), np.empty_like(kept.f))
     shares = len(plan.work.bins) - 1
     found = [
         Found(*tokens, *(np.zeros_like(x) for x in (*packed[2:6], packed.norm, packed.skip)))
