@@ -102,7 +102,7 @@ def _add_product(builder: Any, total: Any, factor: Any, numbers: Any) -> Any:
 _add_tile, _add_narrow, _add_rest = tile_of(ROWS, COLUMNS), tile_of(2 * ROWS, NARROW), tile_of(ROWS, NARROW)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, forceinline=True)
 def add_matmul(
     out: Any, out_at: int, out_row: int, a: Any, a_at: int, a_row: int, a_column: int, b: Any, b_at: int, b_row: int,
     rows: int, depth: int, columns: int,

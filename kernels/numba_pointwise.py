@@ -35,14 +35,14 @@ _L3, _L4 = np.float32(2.799786252e-01), np.float32(2.803127976e-01)
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def _exponent(x: Number) -> Number:
     """Return the n that brings x - n ln(2) closest to zero, for x above the bottom."""
     # the conversion cuts towards zero, so the number is made positive first
     return np.int32(np.int32(x * _LOG2_E + np.float32(160.5)) - 160)
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def _rest(x: Number, n: Number) -> Number:
     """Return exp(x - n ln(2)) - 1 where that is at most sqrt(2) - 1."""
     whole = np.float32(n)
@@ -51,13 +51,13 @@ def _rest(x: Number, n: Number) -> Number:
     return tail * (r * r) + r
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def _power(n: Number) -> Number:
     """Return 2**n for n from -126 to 127."""
     return np.int32(np.int32(n + 127) << 23).view(np.float32)
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def exp32(x: Number) -> Number:
     """Return exp(x)."""
     bounded = min(max(x, _BOTTOM), _TOP)
@@ -74,7 +74,7 @@ _ROUND = np.float32(12582912)
 _LOW, _HIGH = np.float32(-87), np.float32(88)
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def exp_normal32(x: Number) -> Number:
     """Return exp(x) for x from -87 to 88, and its value at the nearer of them beyond; twice as fast as `exp32`."""
     # in this form a NaN stays one
@@ -88,13 +88,13 @@ def exp_normal32(x: Number) -> Number:
     return np.int32(y.view(np.int32) + np.int32(shifted.view(np.int32) << 23)).view(np.float32)
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def sigmoid32(x: Number) -> Number:
     """Return 1 / (1 + exp(-x))."""
     return _ONE / (_ONE + exp_normal32(-x))
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def tanh32(x: Number) -> Number:
     """Return tanh(x)."""
     bounded = max(-_TWO * abs(x), _FLAT)
@@ -106,7 +106,7 @@ def tanh32(x: Number) -> Number:
     return y if x == x else x
 
 
-@njit(fastmath=PRECISE, error_model="numpy")
+@njit(fastmath=PRECISE, error_model="numpy", forceinline=True)
 def log_sigmoid32(x: Number) -> Number:
     """Return log(1 / (1 + exp(-x)))."""
     small = exp32(-abs(x))

@@ -72,7 +72,7 @@ def _write_loop(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     return context.get_dummy_value()
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, forceinline=True)
 def map_quads(
     out: Any, out_at: int, x: Any, x_at: int, quads: Any, panel: int, panels: int, bias: Any, rows: int
 ) -> None:

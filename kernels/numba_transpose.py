@@ -44,7 +44,7 @@ def _lanes(distance: int, half: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), SIDE), chosen)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, forceinline=True)
 def transpose(target: Any, source: Any, rows: int, columns: int) -> None:
     """Write the transpose of source[:rows, :columns]; also writes and reads up to the next multiples of 8."""
     for top in range(0, rows, SIDE):

@@ -33,20 +33,20 @@ class Inputs(NamedTuple):
     bounds: Any  # (N + 1,) int64
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_token(start: int, stop: int, position: int, reverse: bool) -> int:
     """Return the token at a position of a sequence, counted in reading order."""
     return stop - 1 - position if reverse else start + position
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@njit(cache=True, fastmath=LOOSE, error_model="numpy", forceinline=True)
 def add_product(row: Any, a: Any, b: Any) -> None:
     """Add a times b to row (C,)."""
     for channel in range(len(row)):
         row[channel] += a[channel] * b[channel]
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@njit(cache=True, fastmath=LOOSE, error_model="numpy", forceinline=True)
 def fill(row: Any, given: Inputs, sequence: int, position: int, reverse: bool) -> None:
     """Set row (C,) to the convolution at one position of a sequence, before the activation."""
     start, stop, width = given.bounds[sequence], given.bounds[sequence + 1], len(given.taps)
@@ -61,14 +61,14 @@ def fill(row: Any, given: Inputs, sequence: int, position: int, reverse: bool) -
             add_product(row, given.taps[width - 1 - lag], given.state[sequence, width - 1 + source])
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@njit(cache=True, fastmath=LOOSE, error_model="numpy", forceinline=True)
 def activate(row: Any) -> None:
     """Apply SiLU to row (C,)."""
     for channel in range(len(row)):
         row[channel] = row[channel] * sigmoid32(row[channel])
 
 
-@njit(cache=True, fastmath=LOOSE, error_model="numpy")
+@njit(cache=True, fastmath=LOOSE, error_model="numpy", forceinline=True)
 def multiply_slope(row: Any, dy: Any) -> None:
     """Turn row (C,), before the activation, into dy times the slope of SiLU there."""
     for channel in range(len(row)):
@@ -110,7 +110,7 @@ def backward(
         sequence += 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def walk_back(
     given: Inputs, sequence: int, low: int, high: int, reverse: bool, silu: bool, dy: Any, dx: Any, dstate: Any,
     totals: Any,

@@ -136,7 +136,7 @@ def read_range(
                       norm[at : at + width], skip[at : at + width], eps)  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _convolve(newest: Any, y: Any, ring: Any, phase: Any, taps: Any, bias: Any) -> None:
     """Put the newest input (I) into the ring (W, I), convolve and apply silu."""
     width, channels = ring.shape
@@ -154,7 +154,7 @@ def _convolve(newest: Any, y: Any, ring: Any, phase: Any, taps: Any, bias: Any) 
     phase[:] = (now + 1) % width
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _add_gates(gates: Any, x: Any, first: int, gate_map: Any, at: int, inner: int) -> None:
     """Add to the gates (4, G) what four rows of x contribute by the rows of the map that begin at `at`."""
     columns = gates.shape[1]
@@ -165,7 +165,7 @@ def _add_gates(gates: Any, x: Any, first: int, gate_map: Any, at: int, inner: in
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _project(qkv: Any, part: int, panels: Any, x: Any, first: int, at: int) -> None:
     """Add one head's block-diagonal map of four rows of x to qkv (4, 3, K)."""
     _, depth, columns = panels.shape
@@ -179,7 +179,7 @@ def _project(qkv: Any, part: int, panels: Any, x: Any, first: int, at: int) -> N
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _turn(line: Any, turn: Any) -> None:
     """Turn pairs of neighbouring channels (K) by cosines and sines (2, K / 2)."""
     cos, sin = turn[0], turn[1]
@@ -189,7 +189,7 @@ def _turn(line: Any, turn: Any) -> None:
         line[2 * pair + 1] = even * sin[pair] + odd * cos[pair]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _fold(c: Any, n: Any, scale: float, m: float, keys: Any, values: Any, weights: Any, used: int) -> None:
     """Move a full window into the memory c (K, V) and normaliser n (K), both relative to exp(m) from now on."""
     width = n.size
@@ -215,7 +215,7 @@ def _fold(c: Any, n: Any, scale: float, m: float, keys: Any, values: Any, weight
     add_matmul(c, 0, width, left, 0, 1, stride, right, 0, stride, width, used, width)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _age(weights: Any, used: int, log_i: float, log_f: float) -> None:
     """Weaken the window by a forget gate and weigh the token at its end."""
     for token in range(used):
@@ -223,7 +223,7 @@ def _age(weights: Any, used: int, log_i: float, log_f: float) -> None:
     weights[used] = log_i
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _recall(
     h: Any, q: Any, c: Any, n: Any, scale: float, m: float, keys: Any, values: Any, weights: Any, used: int,
     share: Any,
@@ -246,7 +246,7 @@ def _recall(
         h[column] *= over
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _add_window(h: Any, q: Any, share: Any, keys: Any, values: Any, used: int) -> Any:
     """Add the values, each times its share and q k, to h (V); return the sum of the factors."""
     below, whole = _ZERO, used // 4 * 4
@@ -280,7 +280,7 @@ def _add_window(h: Any, q: Any, share: Any, keys: Any, values: Any, used: int) -
     return below
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _add_rows(h: Any, shares: Any, rows: Any, used: int) -> None:
     """Add the first rows (used, V), each times its share, to h (V)."""
     whole = used // 4 * 4
@@ -297,7 +297,7 @@ def _add_rows(h: Any, shares: Any, rows: Any, used: int) -> None:
             h[column] += share * widen(rows[row, column])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def _gate(h: Any, convolved: Any, gate: Any, norm: Any, skip: Any, eps: Any) -> None:
     """Normalise h (V) in place, add the skip and apply the output gate."""
     width, mean, spread = h.size, _ZERO, _ZERO

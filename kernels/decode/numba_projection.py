@@ -52,7 +52,7 @@ def normalise(begin: int, end: int, x: Any, norm: Any, eps: Any, y: Any) -> None
             target[column] = (source[column] - mean) * over * norm[column]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 def project(
     begin: int, end: int, first: int, last: int, x: Any, panels: Any, bias: Any, out: Any, add: bool
 ) -> None:

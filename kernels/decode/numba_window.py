@@ -53,7 +53,7 @@ def _round(target: Any, source: Any) -> Any:
         target[index] = _bits_of(source[index])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def _bits_of(x: Any) -> Any:
     """Return the upper half of a float32 after rounding; a NaN stays one."""
     bits = np.float32(x).view(np.int32)

@@ -46,7 +46,7 @@ def first_channel(head: int, width: int, depth: int) -> int:
     return head * width // depth * depth
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def make_slices(size: int, width: int, depth: int) -> Slices:
     """Allocate the slices of one head."""
     columns = padded(width + 2 * depth)

@@ -52,7 +52,7 @@ def padded(count: int) -> int:
     return (panels + 1 - panels % 2) * COLUMNS
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def make_chunk(size: int, key: int, value: int) -> Chunk:
     """Allocate the arrays for chunks of `size` tokens, a multiple of 16."""
     rows = round_up(key, SIDE)

@@ -46,7 +46,7 @@ class Slope(NamedTuple):
     later: Any  # (L,)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def make_slope(size: int, key: int, value: int) -> Slope:
     """Allocate the arrays for chunks of `size` tokens, a multiple of 16."""
     keys, values, line = padded(key), padded(value), padded(size)
