@@ -11,7 +11,6 @@ many times as there are blocks. Results of operations that autograd does not nee
 """
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from torch.nn import functional as F
 
 import bio_xlstm as bx
 from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.tasks.process_memory import highest_memory, memory_now
 
 
 def training_loss(model: SequenceModel, tokens: Tensor) -> Tensor:
@@ -54,20 +54,6 @@ def held_bytes(model: SequenceModel, tokens: Tensor) -> int:
     return sum(held.values())
 
 
-def _resident() -> int:
-    """Return the resident bytes of this process now (Linux), or its highest so far."""
-    status = Path("/proc/self/statm")
-    if status.exists():
-        return int(status.read_text().split()[1]) * resource.getpagesize()
-    return _highest()
-
-
-def _highest() -> int:
-    """Return the most bytes that this process ever held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def _step(task: dict[str, Any]) -> dict[str, int]:
     """Run one training step in this process and return its peak."""
     device, shape = task["device"], Shape(task["batch"], task["time"], 1, 1)
@@ -79,9 +65,9 @@ def _step(task: dict[str, Any]) -> dict[str, int]:
         model.zero_grad(set_to_none=True)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() if device == "cuda" else _resident()
+        before = torch.cuda.memory_allocated() if device == "cuda" else memory_now()
         training_loss(model, tokens).backward()
-        peak = torch.cuda.max_memory_allocated() if device == "cuda" else _highest()
+        peak = torch.cuda.max_memory_allocated() if device == "cuda" else highest_memory()
     return {"before": before, "peak": peak - before}
 
 

@@ -10,13 +10,12 @@ what there is to load, with the C library set as the command sets it; on a GPU, 
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bio_xlstm.cli.memory import keep_freed_memory
+from bio_xlstm.tasks.process_memory import highest_memory, memory_now
 
 
 class Case(NamedTuple):
@@ -59,9 +58,9 @@ def measure(case: Case, device: str, again: bool, threads: int) -> dict[str, flo
     gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated() if device == "cuda" else _resident()
+    before = torch.cuda.memory_allocated() if device == "cuda" else memory_now()
     model = _train(case.model, device, again, case.tokens, case.length)
-    peak = torch.cuda.max_memory_allocated() if device == "cuda" else _highest()
+    peak = torch.cuda.max_memory_allocated() if device == "cuda" else highest_memory()
     settings = TrainingSettings(steps=1, checkpoint_blocks=again)
     reading = Reading(case.length, case.length, on_cpu=device == "cpu")
     predicted = 16 * model.parameter_count + activation_bytes(model.config, settings, reading) * case.tokens
@@ -90,18 +89,6 @@ def _train(settings: dict[str, Any], device: str, again: bool, tokens: int, leng
         optimizer.step()
         optimizer.zero_grad()
     return model
-
-
-def _resident() -> int:
-    """Return the resident bytes of this process now (Linux), or its highest so far."""
-    status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * resource.getpagesize() if status.exists() else _highest()
-
-
-def _highest() -> int:
-    """Return the most bytes that this process ever held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> None:

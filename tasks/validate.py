@@ -10,6 +10,7 @@ import numpy as np
 
 from bio_xlstm.records import Record
 from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.process_memory import highest_memory
 from bio_xlstm.tasks.writers.part import GOOD, Row
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def estimate_cost(found: Findings, model: "SequenceModel") -> Cost:
     return Cost(
         tokens_per_second=speed,
         seconds=found.tokens / speed if speed else 0.0,
-        memory=peak_memory(),
+        memory=highest_memory(),
         # id, status and the numbers of a row take some 40 bytes beside the vector
         output=found.records * 40 + found.embeddable * width,
     )
@@ -119,18 +120,6 @@ def trial_speed(sample: list[np.ndarray], model: "SequenceModel", seconds: float
             tokens += sum(map(len, batch))
             if (passed := time.perf_counter() - began) >= seconds:
                 return tokens / passed
-
-
-def peak_memory() -> int | None:
-    """Return the largest amount of memory this process has held, in bytes."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _count_letters(found: Findings, record: Record, tokenizer: "Tokenizer") -> None:

@@ -173,10 +173,9 @@ def test_a_run_says_what_it_needs_and_does_not_start_without_it(
 def test_the_prediction_is_close_to_what_a_step_takes(root: Path) -> None:
     script = root / "benchmarks" / "training_memory.py"
     command = [sys.executable, str(script), "--case", "mLSTM", "--inside", "kept"]
-    # tests of the command leave its settings of the allocator behind, and peaks vary as memory falls into pieces
+    # tests of the command leave its settings of the allocator behind
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("THP_", "MALLOC_"))}
-    runs = [subprocess.run(command, capture_output=True, text=True, check=False, env=plain) for _ in range(3)]
-    assert [done.returncode for done in runs] == [0, 0, 0], runs[0].stderr
-    found = [json.loads(done.stdout.splitlines()[-1]) for done in runs]
-    measured = sorted(one["measured"] for one in found)
-    assert found[0]["predicted"] == pytest.approx(measured[1], rel=0.25)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["predicted"] == pytest.approx(found["measured"], rel=0.25)
