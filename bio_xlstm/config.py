@@ -204,12 +204,9 @@ class ModelConfig:
     def _check_reading(self) -> None:
         """Refuse directions, strands and objectives that contradict each other."""
         if self.objective != "masked" and not self.causal:
-            how = "looks ahead in its convolutions"
-            if self.equivariant or self.direction != "causal":
-                how = f"reads {'both strands' if self.equivariant else self.direction}"
             raise ConfigError(
-                f"a model that {how} sees its targets: use objective='masked', or one strand, direction='causal' "
-                "and causal convolutions"
+                f"a model that {self.sight} sees its targets: use objective='masked', or one strand, "
+                "direction='causal' and causal convolutions"
             )
         if self.reverse_complement != "none" and self.family != "dna":
             raise ConfigError(
@@ -244,6 +241,11 @@ class ModelConfig:
         if self.reverse_complement == "equivariant" and self.position_embedding != "none":
             raise ConfigError(
                 "embedded positions count from one end: they cannot be reverse-complement equivariant"
+            )
+        if self.reverse_complement == "equivariant" and self.rotary not in ("none", "head"):
+            raise ConfigError(
+                f"with rotary={self.rotary!r} the gates see positions, which count from one end: only rotary='head' "
+                "can be reverse-complement equivariant"
             )
 
     @property
@@ -304,6 +306,17 @@ class ModelConfig:
         return self.direction == "causal" and not self.equivariant and convolved
 
     @property
+    def sight(self) -> str:
+        """Say in words how the model reads: "reads left to right"."""
+        if self.causal:
+            return "reads left to right"
+        if self.equivariant:
+            return "reads both strands"
+        if self.direction != "causal":
+            return f"reads both ways ({self.direction})"
+        return "looks ahead in its convolutions"
+
+    @property
     def positioned(self) -> bool:
         """Tell whether anything depends on the positions of tokens."""
         return self.rotary != "none" or self.position_embedding != "none"
@@ -333,9 +346,10 @@ class ModelConfig:
 
 
 def _as_tuple(value: Any) -> Any:
-    """Turn a list of whole numbers into a tuple; leave anything else to be refused."""
-    whole = isinstance(value, list | tuple) and all(type(index) is int for index in value)
-    return tuple(value) if whole else value if not isinstance(value, tuple) else list(value)
+    """Turn a list of whole numbers into a tuple, and anything else into what the check of types refuses."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(value) if all(type(index) is int for index in value) else list(value)
 
 
 def _rounded_up(width: float) -> int:

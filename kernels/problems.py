@@ -164,24 +164,38 @@ def _mixer_exam() -> Exam:
     return Exam([Problem(run, [(1, 80, 128), *_layer_shapes(64)])], BACKENDS)
 
 
-def _decode(inner: int, *, gpu: bool = False) -> Problem:
-    """Read nine tokens of three sequences, with windows so short that they are folded."""
+def _decode(inner: int, *, turned: bool = False, gpu: bool = False) -> Problem:
+    """Read nine tokens of three sequences, with windows so short that they are folded, rotary positions or none."""
     from bio_xlstm.kernels.decode import Windows, allocate, decode_step, prepare
 
     def run(up: Tensor, *weights: Tensor, backend: str) -> tuple[Tensor, ...]:
         dtype = torch.promote_types(up.dtype, torch.float32)
         prepared, slots = prepare(_layer(*weights)), torch.arange(3, device=up.device)
         cache = allocate(3, 2, inner, 4, device=up.device, dtype=dtype, windows=Windows(4, 2))
-        return (torch.stack([decode_step(token, prepared, cache, slots, backend=backend) for token in up]),)
+        turns = [_turn(place, inner // 2, up) if turned else None for place in range(len(up))]
+        steps = zip(up, turns, strict=True)
+        return (
+            torch.stack(
+                [decode_step(x, prepared, cache, slots, turn=turn, backend=backend) for x, turn in steps]
+            ),
+        )
 
     return Problem(run, [(9, 3, 2 * inner), *_layer_shapes(inner)], gpu, law="torch")
 
 
+def _turn(place: int, width: int, like: Tensor) -> Tensor:
+    """Return cosines and sines (3, 2, K / 2) for three sequences that are at a place."""
+    angles = torch.linspace(0.1, 3.0, 3 * width // 2).view(3, -1) * place
+    return torch.stack((angles.cos(), angles.sin()), 1).to(
+        like.device, torch.promote_types(like.dtype, torch.float32)
+    )
+
+
 def _decode_exam() -> Exam:
-    """Read token by token with heads of two widths."""
+    """Read token by token with heads of two widths, and with rotary positions."""
     from bio_xlstm.kernels.decode.dispatch import BACKENDS
 
-    return Exam([_decode(64), _decode(256, gpu=True)], BACKENDS, trained=False)
+    return Exam([_decode(64), _decode(64, turned=True), _decode(256, gpu=True)], BACKENDS, trained=False)
 
 
 PROBLEMS: dict[str, Callable[[], Exam]] = {

@@ -212,7 +212,7 @@ def test_half_precision_is_computed_where_it_can_be(monkeypatch):
 
 def test_what_cannot_be_decoded_is_refused():
     both = bx.build("dna", dim=32, blocks=2, heads=2, direction="shared", objective="masked")
-    with pytest.raises(ConfigError, match="dna reads shared: only causal models can be read token by token"):
+    with pytest.raises(ConfigError, match=r"dna reads both ways \(shared\): only causal"):
         Decoder(both, 1)
     with pytest.raises(ValueError, match="no backend 'cuda'"):
         Decoder(tiny(), 1, "cuda")
@@ -257,8 +257,9 @@ def test_slots_are_counted_in_whole_numbers(slots):
 
 @pytest.mark.parametrize("windows", (Windows(0, 0), Windows(4, -1), Windows(8.0, 4), (4, True)))
 def test_windows_are_counted_in_whole_numbers(windows):
-    with pytest.raises(ValueError, match=r"windows\.(first|later) must be a positive whole number, not"):
-        Decoder(tiny(), 2, windows=windows)
+    for model in (tiny(), tiny(slstm_at=(0,))):
+        with pytest.raises(ValueError, match=r"windows\.(first|later) must be a positive whole number, not"):
+            Decoder(model, 2, windows=windows)
 
 
 REFUSED = [
@@ -343,6 +344,26 @@ def test_states_of_other_sizes_change_nothing(settings, message):
     assert same(decoder.state(), before)
 
 
+PLAIN_OTHERS = [
+    ({"slstm_at": (0, 1)}, "in block 2"),
+    ({"slstm_at": (0,), "blocks": 3}, "it has 3 blocks, this decoder's model 2"),
+    ({"slstm_at": (0,), "dim": 64}, "in block 1"),
+    ({}, "in block 1"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), PLAIN_OTHERS)
+@torch.no_grad()
+def test_states_of_other_kinds_change_nothing_where_layers_are_read_either(settings, message):
+    state = tiny(**settings).train()(draw(2, 4)).state
+    decoder, tokens = Decoder(tiny(slstm_at=(0,)), 3), draw(3, 5)
+    read(decoder, tokens)
+    before = decoder.state()
+    with pytest.raises(ModelError, match=f"the state was made by another model: .*{message}"):
+        decoder.load([0, 2], state)
+    assert same(decoder.state(), before)
+
+
 @torch.no_grad()
 def test_a_state_that_fits_in_its_first_block_only_changes_nothing():
     model = tiny()
@@ -357,7 +378,7 @@ def test_a_state_that_fits_in_its_first_block_only_changes_nothing():
 def same(one: ModelState, other: ModelState) -> bool:
     """Compare two states bit by bit."""
     parts = (
-        [state.position, *(part for block in state.blocks for part in (*block.memory, block.conv))]
+        [state.position, *(part for block in state.blocks for part in block.tensors().values())]
         for state in (one, other)
     )
     return all(map(torch.equal, *parts))

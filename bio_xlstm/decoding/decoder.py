@@ -15,6 +15,7 @@ from bio_xlstm.kernels.decode import Windows
 from bio_xlstm.kernels.decode.cache import MOST
 from bio_xlstm.kernels.decode.counts import whole_number
 from bio_xlstm.kernels.decode.dispatch import BACKENDS
+from bio_xlstm.kernels.decode.window import check_windows
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.models.placing import Placed, place_tokens
 from bio_xlstm.positions import Places
@@ -27,20 +28,22 @@ class Decoder:
     """Read one token per step for up to `slots` independent sequences of a causal model.
 
     A slot holds one sequence: stepping some slots leaves the others as they are, a cleared slot starts a new
-    sequence. Compiled for the CPU, a slot's logits do not depend on the other slots, bit for bit; torch's products
-    round differently for other numbers of rows (1e-6 relative in float32).
+    sequence. Stacks of pre_up mLSTM blocks go through the decoding kernels: compiled for the CPU, a slot's logits do
+    not depend on the other slots, bit for bit. All other causal models go through their layers, more slowly; there,
+    and in torch's products, other numbers of rows round differently (1e-6 relative in float32).
 
     The weights are copied once: what is written to the model later changes nothing here, make another Decoder.
-    Adapters belong into the weights (`torch.nn.utils.parametrize`): replaced modules and hooks are refused. A Decoder
-    cannot be copied or pickled; `state` and `load` carry sequences from one to another. Half-precision models are
-    computed in float32 where the processor has no arithmetic of their kind.
+    Adapters belong into the weights (`torch.nn.utils.parametrize`): kernels read nothing else, so that replaced
+    modules and hooks are refused with them. A Decoder cannot be copied or pickled; `state` and `load` carry sequences
+    from one to another. Half-precision models are computed in float32 where the processor has no arithmetic of their
+    kind.
 
     Args:
-        model: a causal model; the decoding kernels read stacks of pre_up mLSTM blocks, layers read all others.
+        model: a causal model.
         slots: how many sequences can be held at once, a positive whole number.
         backend: "auto", "torch", "numba" or "triton".
-        windows: how many tokens wait before they are folded into the matrix memory, by cost when None; positive
-            whole numbers, no result depends on them.
+        windows: how many tokens the decoding kernels let wait before they fold them into the matrix memory, by cost
+            when None; positive whole numbers, no result depends on them.
 
     Raises:
         ConfigError: the model cannot be read token by token, or its modules were replaced or hooked.
@@ -65,8 +68,10 @@ class Decoder:
             )
         if not model.causal:
             raise ConfigError(
-                f"{model.name} reads {model.config.direction}: only causal models can be read token by token"
+                f"{model.name} {model.config.sight}: only causal models can be read token by token"
             )
+        if windows is not None:
+            check_windows(windows)
         check_backend("decode_step", backend, BACKENDS, model.device)
         self.slots = whole_number("slots", slots, MOST)
         self.config, self.tokenizer, self.device = model.config, model.tokenizer, model.device
@@ -133,6 +138,11 @@ class Decoder:
         if len(state) != count:
             raise ModelError(f"the state holds {len(state)} sequences, but {count} slots are to be filled")
         # a state made in training carries no hash
+        if len(state.blocks) != self.config.blocks:
+            raise ModelError(
+                f"the state was made by another model: it has {len(state.blocks)} blocks, "
+                f"this decoder's model {self.config.blocks}"
+            )
         misfit = self.reader.find_misfit(count, state.blocks)
         if misfit:
             raise ModelError(f"the state was made by another model: {misfit}")

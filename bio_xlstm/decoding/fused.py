@@ -90,8 +90,6 @@ class FusedReader:
 
     def find_misfit(self, count: int, blocks: Sequence[LayerState]) -> str:
         """Say what keeps memories of `count` sequences from fitting; empty where nothing does."""
-        if len(blocks) != len(self.caches):
-            return f"it has {len(blocks)} blocks, this decoder's model {len(self.caches)}"
         for number, (cache, block) in enumerate(zip(self.caches, blocks, strict=True), start=1):
             if not isinstance(block.memory, MlstmState) or block.conv is None:
                 return f"in block {number} is another kind of memory"

@@ -83,31 +83,33 @@ class ReversedBlock(Block):
     passes = (_LEFTWARD,)
 
 
-class SharedBlock(Block):
+class SeparateBlock(Block):
+    """Read both ways with weights of their own: y = x + mixer(norm(x)) + reversed other(norm(x))."""
+
+    passes = (_RIGHTWARD, Pass("reverse_mixer", True))
+
+    def forward(self, x: Tensor, reading: Reading = PLAIN) -> tuple[Tensor, None]:
+        """Take and give (B, T, D); there is no state to continue from."""
+        return self._through_ffn(x + self._mix(self.norm(x), reading)), None
+
+    def _mix(self, x: Tensor, reading: Reading) -> Tensor:
+        """Add what the mixers make of normalised tokens (B, T, D) from either end."""
+        rightward, leftward = (_mix(self._mixer_of(one), x, _turned(reading, one)) for one in self.passes)
+        return rightward + leftward
+
+
+class SharedBlock(SeparateBlock):
     """Read both ways with one set of weights: y = x + mixer(norm(x)) + reversed mixer(norm(x))."""
 
     passes = (_RIGHTWARD, _LEFTWARD)
 
-    def forward(self, x: Tensor, reading: Reading = PLAIN) -> tuple[Tensor, None]:
-        """Take and give (B, T, D); there is no state to continue from."""
-        normed, first = self.norm(x), self._mixer_of(self.passes[0])
-        if self.shares and isinstance(first, MlstmLayer) and torch.is_grad_enabled():
-            # training keeps all tokens anyway, so that one pair of projections serves both directions
-            return self._through_ffn(x + first.both_ways(normed, reading)), None
-        for one in self.passes:
-            x = x + _mix(self._mixer_of(one), normed, _turned(reading, one))
-        return self._through_ffn(x), None
-
-    @property
-    def shares(self) -> bool:
-        """Tell whether both directions have the same weights."""
-        return len({one.mixer for one in self.passes}) == 1
-
-
-class SeparateBlock(SharedBlock):
-    """Read both ways with weights of their own: y = x + mixer(norm(x)) + reversed other(norm(x))."""
-
-    passes = (_RIGHTWARD, Pass("reverse_mixer", True))
+    def _mix(self, x: Tensor, reading: Reading) -> Tensor:
+        """Add what the mixer makes of normalised tokens (B, T, D) from either end."""
+        mixer = self._mixer_of(_RIGHTWARD)
+        # training keeps all tokens anyway, so that one pair of projections serves both directions
+        if isinstance(mixer, MlstmLayer) and torch.is_grad_enabled():
+            return mixer.both_ways(x, reading)
+        return super()._mix(x, reading)
 
 
 class DoubledBlock(Block):

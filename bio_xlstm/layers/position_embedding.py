@@ -40,9 +40,11 @@ class SinusoidalPositions(nn.Module):
     def forward(self, x: Tensor, place: Tensor, sequence: Tensor) -> Tensor:
         """Take and give (B, T, D)."""
         half = x.shape[-1] // 2
-        wave = torch.arange(half, dtype=torch.float64, device=x.device) / half
-        angles = place.double()[..., None] * _BASE**-wave  # (B, T, D / 2)
-        return x + torch.cat((angles.sin(), angles.cos()), dim=-1).to(x.dtype) * self.scale
+        # on the CPU, as not every device has float64
+        wave = torch.arange(half, dtype=torch.float64) / half
+        angles = place.cpu().double()[..., None] * _BASE**-wave  # (B, T, D / 2)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1).to(x.dtype)
+        return x + waves.to(x.device) * self.scale
 
 
 def position_embedding_of(config: ModelConfig) -> nn.Module | None:

@@ -20,10 +20,14 @@ def rotation_of(config: ModelConfig, place: Tensor, sequence: Tensor, dtype: tor
         together = config.inner // config.heads if config.rotary == "head" else config.inner
         angles = _angles(distinct, together, config.rotary_base)
     wide = torch.promote_types(dtype, torch.float32)
-    return Rotation(angles.cos().to(wide), angles.sin().to(wide), index, config.rotary != "head")
+    cos, sin = (table.to(wide).to(place.device) for table in (angles.cos(), angles.sin()))
+    return Rotation(cos, sin, index, config.rotary != "head")
 
 
 def _angles(place: Tensor, width: int, base: float) -> Tensor:
-    """Return the angles (P, width / 2) of pairs of channels, slower and slower: float64, as places may be large."""
-    pair = torch.arange(0, width, 2, dtype=torch.float64, device=place.device)
-    return place.double()[:, None] * base ** (-pair / width)
+    """Return the angles (P, width / 2) of pairs of channels, slower and slower.
+
+    Places may be large, so they are multiplied in float64, on the CPU, as not every device has it.
+    """
+    pair = torch.arange(0, width, 2, dtype=torch.float64)
+    return place.cpu().double()[:, None] * base ** (-pair / width)

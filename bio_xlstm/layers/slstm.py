@@ -1,5 +1,7 @@
 """The sLSTM layer: a scalar memory per unit whose gates read the last output of their head (Beck et al. 2024)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,8 +45,9 @@ class SlstmLayer(nn.Module):
         self, x: Tensor, reading: Reading = PLAIN, prepared: None = None
     ) -> tuple[Tensor, LayerState | None]:
         """Take (B, T, D) and give (B, T, D) with the state after the last token read, if wanted."""
-        state = reading.state or LayerState(None, None)  # type: ignore[arg-type]
-        convolved, window = self._convolve(x, reading, state.conv)
+        before, window = (None, None) if reading.state is None else reading.state
+        assert before is None or isinstance(before, SlstmState)
+        convolved, window = self._convolve(x, reading, window)
         sources = (
             (convolved, self.input_gate),
             (convolved, self.forget_gate),
@@ -54,12 +57,11 @@ class SlstmLayer(nn.Module):
         gates = [
             gate(source).unflatten(-1, (self.heads, -1)) for source, gate in sources
         ]  # (B, T, H, K) each
-        assert state.memory is None or isinstance(state.memory, SlstmState)
         y, memory = slstm(
             torch.stack(gates, dim=-2),  # (B, T, H, 4, K)
             self.recurrent,
             self.bias,
-            state=state.memory,
+            state=before,
             cu_seqlens=reading.cu_seqlens,
             reverse=reading.reverse,
             backend=self.backend,
@@ -80,10 +82,15 @@ class SlstmLayer(nn.Module):
         """Return the tokens that input and forget gate see, and the last inputs."""
         if self.conv_weight is None:
             return x, None
-        order = {"cu_seqlens": reading.cu_seqlens, "reverse": reading.reverse, "backend": self.backend}
+        taps, shift = self.conv_weight, self.conv_bias
+        order: dict[str, Any] = {
+            "cu_seqlens": reading.cu_seqlens,
+            "reverse": reading.reverse,
+            "backend": self.backend,
+        }
         if not self.config.slstm_conv_causal:
-            return centred_conv(x, self.conv_weight, self.conv_bias, **order), None  # type: ignore[arg-type]
-        return causal_conv(x, self.conv_weight, self.conv_bias, state=window, activation="silu", **order)  # type: ignore[arg-type]
+            return centred_conv(x, taps, shift, **order), None
+        return causal_conv(x, taps, shift, state=window, activation="silu", **order)
 
     @torch.no_grad()
     def reset_parameters(self, index: int) -> None:

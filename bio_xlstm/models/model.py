@@ -40,9 +40,8 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.config, self.tokenizer, self.name = config, tokenizer, name or config.family
         self.card = ""  # the model card, kept by save
-        self.checkpointing = (
-            False  # whether training computes each block again on the way back, to save memory
-        )
+        # whether training computes each block again on the way back, to save memory
+        self.checkpointing = False
         learned = config.position_embedding.startswith("learned")
         self.embedding = nn.Embedding(config.vocabulary, config.dim // 2 if learned else config.dim)
         self.position_embedding = position_embedding_of(config)
@@ -160,7 +159,7 @@ class SequenceModel(nn.Module):
 
     @property
     def kind(self) -> str:
-        """Return the kind of sequence the model reads: dna, protein or smiles."""
+        """Return the kind of sequence the model reads: dna, protein, smiles or tokens."""
         return self.tokenizer.kind
 
     @property
@@ -293,7 +292,7 @@ class SequenceModel(nn.Module):
         if not isinstance(state, ModelState):
             raise ValueError(f"state must be a ModelState, not {type(state).__name__}")
         if not self.causal:
-            raise ModelError(f"{self.name} reads both ways: it cannot continue from a state")
+            raise ModelError(f"{self.name} {self.config.sight}: it cannot continue from a state")
         if state.model_hash and state.model_hash != self.weight_hash():
             raise ModelError(
                 f"the state was made by another model (hash {state.model_hash[:12]}); "

@@ -49,7 +49,7 @@ def test_quiet_says_nothing_and_info_tells_the_origin(source: Path, tmp_path: Pa
     (
         (["--heads", "8"], 2, "--heads 8 does not fit"),
         (["--family", "protein"], 2, "--family protein does not fit a checkpoint of DNA-xLSTM"),
-        (["--objective", "causal"], 2, "a model that reads shared sees its targets"),
+        (["--objective", "causal"], 2, "a model that reads both ways (shared) sees its targets"),
         (["--dtype", "int8"], 2, "dtype must be one of keep, fp32, fp64, not 'int8'"),
         (["--tokenizer", "nowhere"], 1, "there is no model 'nowhere'"),
     ),
