@@ -28,8 +28,10 @@ def two_sided_mlstm(
 
     Between means s + 1 .. t for s before t, and t .. s - 1 for s after t. Shapes: see `mlstm`.
     """
-    given = v.dtype
-    q, k, v, i, f = (x.double() for x in (q, k, v, i, f))
+    given = v
+    # Apple's GPUs have no float64
+    where = torch.device("cpu") if v.device.type == "mps" else v.device
+    q, k, v, i, f = (x.to(where, torch.float64) for x in (q, k, v, i, f))
     bounds = [0, q.shape[1]] if cu_seqlens is None else cu_seqlens.tolist()
     top, highest = _scales(i, logsigmoid(f), bounds)  # (B, T, H) of a sequence, of what a token sees
     weighted = i - top
