@@ -162,14 +162,8 @@ class ModelConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be a positive whole number, not {value}")
-        for name in (
-            "expansion",
-            "key_expansion",
-            "value_expansion",
-            "ffn_expansion",
-            "norm_eps",
-            "rotary_base",
-        ):
+        expansions = ("expansion", "key_expansion", "value_expansion", "ffn_expansion")
+        for name in (*expansions, "norm_eps", "rotary_base"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"{name} must be positive, not {value}")
@@ -238,14 +232,11 @@ class ModelConfig:
             raise ConfigError(
                 f"position_embedding={self.position_embedding!r} needs a dim divisible by {parts}, not {self.dim}"
             )
-        if self.reverse_complement == "equivariant" and self.position_embedding != "none":
+        # before the gates are computed, positions are no longer distances
+        counted = self.position_embedding != "none" or self.rotary not in ("none", "head")
+        if counted and self.reverse_complement == "equivariant":
             raise ConfigError(
-                "embedded positions count from one end: they cannot be reverse-complement equivariant"
-            )
-        if self.reverse_complement == "equivariant" and self.rotary not in ("none", "head"):
-            raise ConfigError(
-                f"with rotary={self.rotary!r} the gates see positions, which count from one end: only rotary='head' "
-                "can be reverse-complement equivariant"
+                "positions that embeddings or gates see count from one end: only rotary='head' can be equivariant"
             )
 
     @property
