@@ -148,7 +148,7 @@ def test_unknown_name_lists_what_there_is(tmp_path):
         ({"gate_cap": -1.0}, "gate_cap must not be negative, not -1.0"),
         (
             {"reverse_complement": "equivariant", "objective": "masked", "position_embedding": "sinusoidal"},
-            "embedded positions count from one end",
+            "positions that embeddings or gates see count from one end",
         ),
     ),
 )

@@ -343,7 +343,7 @@ def test_strands_that_pair_other_bases_are_refused(tmp_path: Path) -> None:
 
 def test_embedded_positions_and_shared_strands_do_not_go_together(tmp_path: Path) -> None:
     weights = shared_strands(v1_weights(blocks=2, slstm_at=(0, 1), sinusoidal=True, dtype=F32))
-    refused(write_dna(tmp_path / "a", weights, DNA), "embedded positions count from one end")
+    refused(write_dna(tmp_path / "a", weights, DNA), "positions that embeddings or gates see count from one end")
 
 
 def test_a_small_vocabulary_needs_its_tokenizer(tmp_path: Path) -> None:
