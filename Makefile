@@ -5,12 +5,16 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    := demo-output
 TESTS  ?= tests
-MODELS := chem-small protein-small dna-small
+# of make cards
+MODELS  ?= $(notdir $(patsubst %/config.json,%,$(wildcard bio_xlstm/bundled/*/config.json)))
+RESULTS ?= out/results
+CORPORA ?= out/corpus
+STEPS   ?= 2000
 
 # two threads are enough for small tensors, and leave room for the tests' own processes
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test lint format types wheel bench kernels clean
+.PHONY: help demo test lint format types wheel bench cards data-folder kernels clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,14 +54,27 @@ types: $(READY)  ## check the types of exactly what a wheel would hold
 wheel: $(READY)  ## build dist/*.whl
 	$(BIN)/python -m build --wheel
 
-bench: $(READY)  ## print the benchmark tables; with DATA=folder also the held-out perplexities
+bench: $(READY)  ## print speed and memory tables, on made-up inputs
 	$(BIN)/python benchmarks/tokenizers.py
 	$(BIN)/python benchmarks/embedding.py
-ifdef DATA
-	@for name in $(MODELS); do \
-	    $(BIN)/python benchmarks/perplexity.py $$name recipes/$$name.toml --data $(DATA) --cache out/corpus || exit 1; \
+
+# hours of work; recipes/sources.tsv says where the data come from
+cards: data-folder $(READY)  ## measure the bundled models and write their cards (DATA=folder of the recipes' data)
+	@mkdir -p $(RESULTS)
+	@set -e; for name in $(MODELS); do \
+	    measure() { echo "$$*"; $(BIN)/python benchmarks/"$$@" --data $(DATA) --json $(RESULTS)/$${1%.py}-$$name.json; }; \
+	    measure perplexity.py $$name recipes/$$name.toml --cache $(CORPORA); \
+	    measure language_models.py recipes/$$name.toml --cache $(CORPORA) --steps $(STEPS); \
+	    measure probes.py $$name; \
+	    case $$name in \
+	        chem-*) measure molecules.py $$name recipes/$$name.toml --cache $(CORPORA);; \
+	        protein-*) measure homologs.py $$name recipes/$$name.toml --cache $(CORPORA);; \
+	    esac; \
 	done
-endif
+	$(BIN)/python benchmarks/model_cards.py --results $(RESULTS)
+
+data-folder:
+	@test -d "$(DATA)" || { echo "make cards DATA=FOLDER: the folder of the data that the recipes name (recipes/sources.tsv)" >&2; exit 2; }
 
 kernels: $(READY)  ## measure the kernels and write docs/kernels.md (ARGS="--only decoding" for a part)
 	$(BIN)/python benchmarks/document.py $(ARGS)

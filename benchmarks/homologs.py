@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from Bio.Align import PairwiseAligner
 from measured import Measured, mean_interval, table
+from options import add_machine, add_model, add_recipe, add_seed, make_parser, run_script
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -80,22 +81,16 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", help="model directory or bundled name")
-    parser.add_argument("recipe", type=Path, nargs="?")
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--cache", type=Path)
+    parser = make_parser(__doc__)
+    add_model(parser)
+    add_recipe(parser, needed=False)
     parser.add_argument("--families", type=Path, nargs="+", help="alignments to read in place of a recipe's")
     parser.add_argument("--sizes", type=_sizes, default=(0, 1, 10, 50), help="homologs before a protein")
     parser.add_argument("--proteins", type=int, default=10, help="of every family")
     parser.add_argument("--limit", type=int, default=0, help="families [all]")
     parser.add_argument("--longest", type=int, default=1000, help="residues of a protein that is used")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path)
+    add_seed(parser)
+    add_machine(parser)
     options = parser.parse_args()
     if not options.families and not (options.recipe and options.data and options.cache):
         parser.error("name a recipe with --data and --cache, or families by file with --families")
@@ -283,4 +278,4 @@ def _label(name: str, most: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

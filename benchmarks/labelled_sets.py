@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from molecule_sets import read_molecules
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.records import open_records
+from bio_xlstm.tasks.evaluate.molecule import read_molecules
 
 # share of the groups that is for the test where a set has no split of its own
 TEST = 0.2

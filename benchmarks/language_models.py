@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from held_out_nats import (
     unit,
 )
 from measured import Measured, table
+from options import add_machine, add_recipe, make_parser, run_script
 
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
 from bio_xlstm.tasks.pretrain.settings import Recipe, read_recipe, with_overrides
@@ -67,12 +67,8 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser = make_parser(__doc__)
+    add_recipe(parser)
     parser.add_argument("--steps", type=int, default=0, help="[the recipe's]")
     parser.add_argument("--trial-steps", type=int, default=0, help="of runs that choose a rate [a tenth]")
     parser.add_argument("--seeds", type=int, default=1, help="runs of every model, from seed 0 on")
@@ -81,9 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--lstm-layers", type=int, default=2)
     parser.add_argument("--transformer-layers", type=int, default=0, help="[as many as the xLSTM]")
     parser.add_argument("--precision", default="", help="32-true or bf16-mixed [the recipe's]")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path)
+    add_machine(parser)
     return parser.parse_args()
 
 
@@ -243,4 +237,4 @@ def _cell(values: Sequence[float], kind: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -61,17 +61,6 @@ def plain_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def share_interval(hits: int, total: int) -> Interval:
-    """Return the 95 % interval of a share (Wilson 1927)."""
-    if not total:
-        return 0.0, 1.0
-    z, share = 1.96, hits / total
-    middle = share + z * z / (2 * total)
-    half = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
-    scale = 1 + z * z / total
-    return (middle - half) / scale, (middle + half) / scale
-
-
 def mean_interval(values: np.ndarray, seed: int = 0, times: int = 2000) -> Interval:
     """Return the 95 % interval of the mean of values (N,), by drawing them anew with replacement."""
     values = np.asarray(values, float)

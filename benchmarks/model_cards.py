@@ -4,8 +4,9 @@
 
 DIR holds the files that perplexity.py, language_models.py, molecules.py, homologs.py and probes.py wrote with --json,
 under any names. Only what stands between the marker lines changes, so the command can be given again. Results of other
-weights than those in a model's directory are left out and named; what was not measured says so. Exit code 1: something
-was left out. With --check nothing is written, and exit code 1 says that a document would change.
+weights than those in a model's directory, and of runs that were made shorter or did not end, are left out and named;
+what was not measured says so. Exit code 1: something was left out. With --check nothing is written, and exit code 1
+says that a document would change.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import molecules
 import perplexity
 import probes
 from measured import HASH, table
+from options import make_parser, run_script
 
 import bio_xlstm
 from bio_xlstm.models.directory import CARD
@@ -31,39 +33,84 @@ from bio_xlstm.tokenizers.tokenizer import counted
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- measured: {name} -->", "<!-- end of measured: {name} -->"
 OVERVIEW, MODELS = "overview", "models"
+# a comparison of shorter trainings was made to try the script out
+LEAST_STEPS = 500
 
 
 class Section(NamedTuple):
-    """Name a benchmark, its title, the models it is for, and what writes its results."""
+    """Name a benchmark, its title, the models it is for, what writes its results, and which results are whole."""
 
     benchmark: str
     title: str
     fits: Callable[[SequenceModel], bool]
     report: Callable[[dict[str, Any]], str]
+    options: dict[str, Any]
+    """What must have been asked for: a card holds no result of a run that was made shorter to try it out."""
+    whole: Callable[[dict[str, Any], SequenceModel], bool]
+    """Whether the run came to its end."""
+
+
+def _has_rows(content: dict[str, Any], model: SequenceModel) -> bool:
+    """Tell whether a run that keeps its rows at the end came there."""
+    return bool(content.get("rows"))
+
+
+def _all_peers(content: dict[str, Any], model: SequenceModel) -> bool:
+    """Tell whether all contenders were trained, from all seeds, for a number of steps that says something."""
+    rows, seeds = content.get("rows", []), range(content["options"].get("seeds", 1))
+    done = {(row["model"], row["seed"]) for row in rows}
+    wanted = {(name, seed) for name in language_models.MAKERS for seed in seeds}
+    return wanted <= done and content["comparison"]["steps"] >= LEAST_STEPS
+
+
+def _all_sets(content: dict[str, Any], model: SequenceModel) -> bool:
+    """Tell whether all labelled sets of a modality were measured."""
+    return len(content.get("rows", [])) == len(probes.SETS[model.kind])
 
 
 SECTIONS = (
-    Section("perplexity", QUALITY.removeprefix("## "), lambda model: True, perplexity.report),
+    Section(
+        "perplexity",
+        QUALITY.removeprefix("## "),
+        lambda model: True,
+        perplexity.report,
+        {"tokens": 0, "window": 0},
+        _has_rows,
+    ),
     Section(
         "language_models",
         "Against an LSTM and a Transformer of equal parameters",
         lambda model: True,
         language_models.report,
+        {"tokens": 0},
+        _all_peers,
     ),
     Section(
         "molecules",
         "Drawn molecules",
         lambda model: model.kind == "smiles" and model.causal,
         molecules.report,
+        {"count": 10_000, "temperature": 1.0},
+        lambda content, model: "fcd" in content,
     ),
     Section(
         "homologs",
         "What homologs tell",
         lambda model: model.kind == "protein" and model.causal,
         homologs.report,
+        {"limit": 0, "proteins": 10, "longest": 1000},
+        lambda content, model: _has_rows(content, model) and content["sizes"] == [0, 1, 10, 50],
     ),
-    Section("probes", "Embeddings with a linear model", lambda model: True, probes.report),
+    Section(
+        "probes",
+        "Embeddings with a linear model",
+        lambda model: True,
+        probes.report,
+        {"only": "", "limit": 6000, "splits": 3, "resamples": 1000},
+        _all_sets,
+    ),
 )
+BENCHMARKS = {section.benchmark: section for section in SECTIONS}
 
 
 def main() -> None:
@@ -89,9 +136,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="folder of JSON files")
     parser.add_argument("--models", type=Path, default=ROOT / "bio_xlstm" / "bundled")
     parser.add_argument("--document", type=Path, default=ROOT / "docs" / "models.md")
@@ -101,7 +146,7 @@ def parse() -> argparse.Namespace:
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """Read all results of a folder; two of one benchmark and model are refused."""
-    known = {section.benchmark for section in SECTIONS}
+    known = set(BENCHMARKS)
     found: dict[tuple[str, str], Path] = {}
     results = []
     for path in sorted(folder.glob("*.json")):
@@ -134,6 +179,8 @@ def unusable(results: Sequence[dict[str, Any]], models: Sequence[SequenceModel])
             lines.append(
                 f"left out: {what}, as it was measured on other weights, or with another recipe's data"
             )
+        elif reason := shortened(content, model):
+            lines.append(f"left out: {what}, as {reason}")
     return lines
 
 
@@ -146,6 +193,20 @@ def of_these_weights(content: dict[str, Any], model: SequenceModel) -> bool:
     return content["model"] == model.name and its_own and content.get("recipe") in (None, "", model.name)
 
 
+def usable(content: dict[str, Any], model: SequenceModel) -> bool:
+    """Tell whether a result may stand in the card of a model."""
+    return of_these_weights(content, model) and not shortened(content, model)
+
+
+def shortened(content: dict[str, Any], model: SequenceModel) -> str:
+    """Say why a result is not that of a whole run, "" where it is."""
+    section, asked = BENCHMARKS[content["benchmark"]], content.get("options", {})
+    for name, needed in section.options.items():
+        if asked.get(name) != needed:
+            return f"it was measured with {name} {asked.get(name)!r}, not {needed!r}"
+    return "" if section.whole(content, model) else "its run was ended early, or made shorter"
+
+
 def sections(model: SequenceModel, results: Sequence[dict[str, Any]], level: int) -> str:
     """Write all sections of a model under headings of a level."""
     parts = []
@@ -155,7 +216,7 @@ def sections(model: SequenceModel, results: Sequence[dict[str, Any]], level: int
         found = [
             content
             for content in results
-            if content["benchmark"] == section.benchmark and of_these_weights(content, model)
+            if content["benchmark"] == section.benchmark and usable(content, model)
         ]
         body = described(section, found[0]) if found else _missing(section)
         parts.append(f"{'#' * level} {section.title}\n\n{body}")
@@ -210,9 +271,7 @@ def filled_card(text: str, model: SequenceModel, results: Sequence[dict[str, Any
     """
     begin, end = (marker.format(name=model.name) for marker in (BEGIN, END))
     if begin not in text:
-        measured = any(
-            content["benchmark"] == "perplexity" and of_these_weights(content, model) for content in results
-        )
+        measured = any(content["benchmark"] == "perplexity" and usable(content, model) for content in results)
         kept = text.split(QUALITY)[0] if measured else text
         text = f"{kept.rstrip()}\n\n{begin}\n{end}\n"
     return between_markers(text, model.name, sections(model, results, level=2))
@@ -228,4 +287,4 @@ def between_markers(text: str, name: str, body: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,24 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from held_out_nats import last_part
-from measured import Measured, share_interval, table
-from molecule_sets import (
-    MISSING_FCD,
-    Molecule,
-    chemnet,
-    fingerprints,
-    flat_forms,
-    frechet_distance,
-    has_chemnet,
-    internal_diversity,
-    read_molecules,
-)
+from measured import Measured, table
 from tqdm import tqdm
 
 import bio_xlstm
 from bio_xlstm.decoding import Decoder
 from bio_xlstm.models.model import SequenceModel
-from bio_xlstm.sampling import Sample, draw
+from bio_xlstm.sampling import Sample, Sampling, draw
+from bio_xlstm.tasks.evaluate.chemnet import MISSING_FCD, chemnet, frechet_distance, has_chemnet
+from bio_xlstm.tasks.evaluate.distances import share_interval
+from bio_xlstm.tasks.evaluate.fingerprints import fingerprints, internal_diversity
+from bio_xlstm.tasks.evaluate.molecule import Molecule, flat_forms, read_molecules
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
 from bio_xlstm.tasks.pretrain.settings import Recipe, read_recipe
 from bio_xlstm.tasks.pretrain.token_store import TokenStore
@@ -101,8 +94,8 @@ def parse() -> argparse.Namespace:
 def draw_all(model: SequenceModel, options: argparse.Namespace) -> list[Sample]:
     """Draw the molecules, in the order of their numbers."""
     decoder = Decoder(model, min(options.slots, options.count))
-    ways = {"seed": options.seed, "temperature": options.temperature, "longest": options.longest}
-    found = tqdm(draw(decoder, range(options.count), **ways), total=options.count, desc="drawn", disable=None)
+    ways = Sampling(seed=options.seed, temperature=options.temperature, longest=options.longest)
+    found = tqdm(draw(decoder, range(options.count), ways), total=options.count, desc="drawn", disable=None)
     return sorted(found, key=lambda sample: sample.number)
 
 

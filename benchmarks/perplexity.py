@@ -13,7 +13,6 @@ model sees only what stands before them, so that only the unigram model is compa
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from held_out_nats import (
     unit,
 )
 from measured import Measured, table
+from options import add_machine, add_model, add_recipe, make_parser, run_script
 
 import bio_xlstm
 from bio_xlstm.models.model import SequenceModel
@@ -74,19 +74,13 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", help="model directory or bundled name, or none")
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser = make_parser(__doc__)
+    add_model(parser, ", or none")
+    add_recipe(parser)
     parser.add_argument("--part", choices=PARTS, default="", help="[test, where the recipe keeps one]")
     parser.add_argument("--window", type=int, default=0, help="tokens read in one piece [the recipe's]")
     parser.add_argument("--tokens", type=int, default=0, help="held-out tokens per domain [all]")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path)
+    add_machine(parser)
     return parser.parse_args()
 
 
@@ -207,4 +201,4 @@ def report(content: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -18,7 +18,7 @@ import torch
 from labelled_sets import SETS, Labelled, parted
 from linear_probe import METRICS, Features, Part, bootstrap, fit, interval, score
 from measured import Measured, table
-from molecule_sets import fingerprints
+from options import add_machine, add_model, add_seed, make_parser, run_script
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
@@ -26,6 +26,7 @@ from sklearn.preprocessing import normalize
 import bio_xlstm
 from bio_xlstm.embedding import embed_batch
 from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.tasks.evaluate.fingerprints import fingerprints
 
 KMERS = {"protein": (1, 2, 3, 4), "dna": (3, 4, 5, 6)}
 FINGERPRINT_BITS = 2048
@@ -53,20 +54,16 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", help="model directory or bundled name")
+    parser = make_parser(__doc__)
+    add_model(parser)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", default="", help="name of one set")
     parser.add_argument("--limit", type=int, default=6000, help="rows of a set, drawn at random (0: all)")
     parser.add_argument("--splits", type=int, default=3, help="of sets that have none of their own")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--batch-tokens", type=int, default=8192)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path)
+    add_seed(parser)
+    add_machine(parser)
     return parser.parse_args()
 
 
@@ -198,4 +195,4 @@ def _cell(found: dict[str, Any], name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,9 +12,11 @@ import gc
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bio_xlstm.cli.memory import keep_freed_memory
+from bio_xlstm.tasks.pretrain.settings import read_recipe
 from bio_xlstm.tasks.process_memory import highest_memory, memory_now
 
 
@@ -28,11 +30,11 @@ class Case(NamedTuple):
 
 _BODY = {"dim": 256, "blocks": 6, "heads": 4}
 _PROTEIN, _DNA = {"family": "protein", **_BODY}, {"family": "dna", "objective": "masked", **_BODY}
-_CHEM = {"family": "chem", "dim": 192, "blocks": 5, "heads": 4, "expansion": 1.0, "qkv_block": 32}
+_CHEM = read_recipe(Path(__file__).parent.parent / "recipes" / "chem-small.toml").model
 CASES = {
     "mLSTM": Case(_PROTEIN, 4096, 512),
     "mLSTM, long": Case(_PROTEIN, 8192, 2048),
-    "mLSTM, 64-token molecules": Case(_CHEM, 8192, 64),
+    "chem-small, 64-token molecules": Case(_CHEM, 8192, 64),
     "mLSTM, rotary heads": Case({**_PROTEIN, "rotary": "head"}, 4096, 512),
     "mLSTM, rotary before the gates": Case({**_PROTEIN, "rotary": "inner"}, 4096, 512),
     "sLSTM": Case({**_PROTEIN, "slstm_at": [0, 1, 2, 3, 4, 5]}, 4096, 512),

@@ -71,7 +71,7 @@ def embed_sequences(
     """Embed strings; the law behind `SequenceModel.embed`."""
     if isinstance(sequences, str):
         raise SequenceError("give a list of sequences, not one string")
-    ids = [_encode(model, index, text) for index, text in enumerate(sequences)]
+    ids = [encode_listed(model, index, text) for index, text in enumerate(sequences)]
     found = embed_batch(model, ids, pools=(pool,), layers=(layer,), rc=rc, batch_tokens=batch_tokens)
     arrays = [vectors[model.layer_index(layer), pool] for vectors in found]
     if pool == "none":
@@ -121,7 +121,7 @@ def _embed_strands(
     """Embed every sequence, batches of like length first; an equivariant model embeds both strands at once."""
     count = 2 if model.config.equivariant else 1
     results: list[list[Vectors]] = [[{}] * len(sequences) for _ in range(count)]
-    for batch in _batches(sequences, budget):
+    for batch in batches(sequences, budget):
         chosen = [sequences[index] for index in batch]
         pieces = _packed(model, chosen, layers) if len(batch) > 1 else _long(model, chosen[0], layers, budget)
         poolers = [_poolers(pools, layers, mirrored=strand == 1) for strand in range(count)]
@@ -148,13 +148,13 @@ def _poolers(pools: Sequence[str], layers: list[int], mirrored: bool) -> dict[Ke
     }
 
 
-def _batches(sequences: Sequence[np.ndarray], budget: int) -> Iterator[list[int]]:
-    """Group sequences of like length so that no group holds more than `budget` tokens."""
+def batches(sequences: Sequence[np.ndarray], budget: int, most: int | None = None) -> Iterator[list[int]]:
+    """Group sequences of like length so that no group holds more than `budget` tokens, or `most` sequences."""
     batch: list[int] = []
     tokens = 0
     for index in sorted(range(len(sequences)), key=lambda index: (-len(sequences[index]), index)):
         length = len(sequences[index]) + 1
-        if batch and tokens + length > budget:
+        if batch and (tokens + length > budget or len(batch) == most):
             yield batch
             batch, tokens = [], 0
         batch.append(index)
@@ -262,7 +262,7 @@ def _join_strands(forward: Vectors, backward: Vectors, rc: str) -> Vectors:
     }
 
 
-def _encode(model: "SequenceModel", index: int, text: str) -> np.ndarray:
+def encode_listed(model: "SequenceModel", index: int, text: str) -> np.ndarray:
     """Encode one string, naming its place in the list where it cannot be read."""
     if not isinstance(text, str | bytes):
         raise SequenceError(f"sequence {index} of the list is not text but {type(text).__name__}")

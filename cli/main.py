@@ -28,7 +28,11 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "embed": Entry("bio_xlstm.cli.embed:embed", "Turn sequences or molecules into vectors."),
+    "score": Entry("bio_xlstm.cli.score:score", "Give the likelihood of sequences or molecules."),
+    "generate": Entry("bio_xlstm.cli.generate:generate", "Make new molecules, proteins or DNA."),
+    "state": Entry("bio_xlstm.cli.state:state", "Read a context once, into a file to use again."),
     "pretrain": Entry("bio_xlstm.cli.pretrain:pretrain", "Train a model from a configuration file."),
+    "evaluate": Entry("bio_xlstm.cli.evaluate:evaluate", "Measure how good generated sequences are."),
     "models": Entry("bio_xlstm.cli.models:models", "List, describe and convert models."),
     "validate": Entry(
         "bio_xlstm.cli.validate:validate", "Look at an input: counts, lengths, problems, cost."

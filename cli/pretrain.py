@@ -96,19 +96,26 @@ def pretrain(
         if warning := plan.memory.check():
             click.echo(warning, err=True)
         return
-    result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache)
+    try:
+        result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache)
+    except KeyboardInterrupt:
+        _say_how_to_go_on("Interrupted")
+        ctx.exit(INTERRUPTED)
     if not first:
         return
     if not result.written:
-        # to begin again would throw away what was done
-        again = command_line(without=("--overwrite", "--no-resume"))
-        steps = f"{result.steps} of {settings.training.steps} steps"
-        click.echo(f"Stopped after {steps}. To go on where this run stopped:\n  {again}", err=True)
+        _say_how_to_go_on(f"Stopped after {result.steps} of {settings.training.steps} steps")
         ctx.exit(INTERRUPTED)
     if not quiet:
         click.echo(f"model     {result.directory}", err=True)
         click.echo(f"trained   {result.steps} of {settings.training.steps} steps", err=True)
         click.echo(f"load it   bio_xlstm.load({str(result.directory)!r})", err=True)
+
+
+def _say_how_to_go_on(what: str) -> None:
+    """Print the command that continues a run; one that begins again would throw away what was done."""
+    again = command_line(without=("--overwrite", "--no-resume"))
+    click.echo(f"{what}. To go on where this run stopped:\n  {again}", err=True)
 
 
 def _talk(quiet: bool, verbose: bool) -> None:

@@ -8,6 +8,11 @@ POOLS = ("mean", "last", "first", "max", "none")
 RC = ("auto", "none", "average", "concat")
 STORE_DTYPES = ("fp32", "fp16", "bf16")
 OUTPUT_FORMATS = ("parquet", "npz", "safetensors", "csv", "tsv", "rostlab-h5", "esm-pt")
+SCORE_FORMATS = ("parquet", "npz", "csv", "tsv")
+SCORE_REDUCTIONS = ("sequence", "per-position")
+DIRECTIONS = ("forward", "reverse", "both")
+SCORE_RC = ("auto", "none", "average")
+NULLS = ("unigram", "markov", "shuffled")
 ON_ERROR = ("record", "skip", "fail")
 
 

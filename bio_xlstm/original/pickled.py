@@ -29,6 +29,8 @@ _NAMES = frozenset(
 # what torch says before it comes to the point
 _PREAMBLE = re.compile(r"^\[enforce fail at [^]]*\]\s*\.?\s*|^.*WeightsUnpickler error:\s*", re.DOTALL)
 _ADVICE = "Weights only load failed"
+# what an archive of torch.save begins with
+_ZIP = b"PK\x03\x04"
 # these are filled item by item like the dictionaries they are
 _MAPPINGS = ("defaultdict", "AttributeDict")
 
@@ -66,6 +68,7 @@ def pickled_weights(path: Path) -> Weights:
 def _unpickled(path: Path) -> Any:
     """Load a pickle with nothing but tensors and plain data in it."""
     zipped = zipfile.is_zipfile(path)
+    _check_end(path, zipped)
     if zipped:
         _check_archive(path)
     stand_ins = _stand_ins(path) if zipped else []
@@ -76,6 +79,19 @@ def _unpickled(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
         except Exception as error:  # a damaged file makes torch raise nearly anything
             raise _unreadable(path, error) from None
+
+
+def _check_end(path: Path, zipped: bool) -> None:
+    """Refuse what a download or a copy that broke off leaves, of which torch only says that it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_ZIP))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if not start:
+        raise _unreadable(path, EOFError("the file is empty"))
+    if start == _ZIP and not zipped:
+        raise _unreadable(path, EOFError("the file is cut off, its end is missing"))
 
 
 def _check_archive(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Write a model directory tensor by tensor, so that a model larger than the memory can be converted."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} is a file; a model is written as a folder")
     if target.resolve() == (source if source.is_dir() else source.parent).resolve():
         raise OutputError(f"{target} is the folder of the original; write the model to another one")
-    taken = [name for name in (CONFIG, WEIGHTS, TOKENIZER) if (target / name).exists()]
+    taken = [name for name in (CONFIG, WEIGHTS, TOKENIZER, CARD) if (target / name).exists()]
     if taken and not overwrite:
         raise OutputError(f"{target} holds a {taken[0]} already; --overwrite replaces the model in it")
 
@@ -40,7 +41,11 @@ def write_model(
     name: str,
     card: str,
 ) -> None:
-    """Write the files of a model directory; the weights appear when they are complete, config.json comes last."""
+    """Write the files of a model directory; where that fails, what was there before is left, and nothing new.
+
+    The weights appear when they are complete, config.json comes last.
+    """
+    made = _missing_folders(target)
     try:
         target.mkdir(parents=True, exist_ok=True)
         part = target / (WEIGHTS + ".part")
@@ -55,8 +60,27 @@ def write_model(
         (target / CARD).write_text(card, encoding="utf-8")
         settings = {"format": FORMAT, "name": name, **original.config.to_dict()}
         (target / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from None
+    except BaseException as error:
+        _take_back(target, made)
+        if isinstance(error, OSError):
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from None
+        raise
+
+
+def _missing_folders(target: Path) -> list[Path]:
+    """Return the folders that are to be made for a target, the innermost first."""
+    return [path for path in (target, *target.parents) if not path.exists()]
+
+
+def _take_back(target: Path, made: list[Path]) -> None:
+    """Remove what was written into new folders, and the folders."""
+    files = [target / name for name in (WEIGHTS, TOKENIZER, CARD, CONFIG)] if target in made else []
+    # a folder may be missing, or another program may have put something into it
+    with contextlib.suppress(OSError):
+        for file in files:
+            file.unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
 
 
 def _write_weights(

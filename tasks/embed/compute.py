@@ -1,7 +1,9 @@
-"""Token ids to vectors, whatever the memory: smaller batches, then one by one, then the CPU, then status oom."""
+"""Token ids to results, whatever the memory: smaller batches, then one by one, then the CPU, then status oom."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,25 +14,34 @@ if TYPE_CHECKING:
 
 SMALLEST_BATCH = 256
 
+Result = TypeVar("Result")
 
-class Embedded(NamedTuple):
-    """Hold the vectors of one sequence (None: it fits into no memory) and the token budget that made them."""
 
-    vectors: Vectors | None
+class Computed(NamedTuple, Generic[Result]):
+    """Hold the result for one sequence (None: it fits into no memory) and the token budget that made it."""
+
+    result: Result | None
     budget: int
 
 
-class Embedder(NamedTuple):
-    """Embed sequences with fixed options."""
+@dataclass(frozen=True, kw_only=True)
+class Worker(ABC, Generic[Result]):
+    """Compute something for sequences with fixed options."""
 
     model: "SequenceModel"
-    pools: tuple[str, ...]
-    layers: tuple[int, ...]
-    rc: str
     batch_tokens: int
 
-    def __call__(self, sequences: Sequence[np.ndarray]) -> list[Embedded]:
-        """Embed sequences; a batch that does not fit into memory is halved and tried again."""
+    @abstractmethod
+    def run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Result]:
+        """Compute the results of sequences with at most `budget` tokens at once."""
+
+    @property
+    def in_windows(self) -> bool:
+        """Tell whether sequences longer than the budget are read in windows."""
+        return not self.model.causal
+
+    def __call__(self, sequences: Sequence[np.ndarray]) -> list[Computed[Result]]:
+        """Compute the results of sequences; a batch that does not fit into memory is halved and tried again."""
         if not sequences:
             return []
         found = self._halving(sequences)
@@ -38,31 +49,41 @@ class Embedder(NamedTuple):
             return found
         return [self._alone(sequence) for sequence in sequences]
 
-    def _halving(self, sequences: Sequence[np.ndarray]) -> list[Embedded] | None:
+    def _halving(self, sequences: Sequence[np.ndarray]) -> list[Computed[Result]] | None:
         """Try smaller and smaller batches; None when even the smallest does not fit."""
         budget = self.batch_tokens
         while True:
-            found = within_memory(lambda budget=budget: self._run(sequences, budget))  # type: ignore[misc]
+            found = within_memory(lambda budget=budget: self.run(sequences, budget))  # type: ignore[misc]
             if found is not None:
-                return [Embedded(vectors, budget) for vectors in found]
+                return [Computed(result, budget) for result in found]
             if budget <= SMALLEST_BATCH:
                 return None
             budget = max(budget // 2, SMALLEST_BATCH)
 
-    def _alone(self, sequence: np.ndarray) -> Embedded:
-        """Embed one sequence in the smallest pieces, on the CPU if need be."""
+    def _alone(self, sequence: np.ndarray) -> Computed[Result]:
+        """Compute one sequence in the smallest pieces, on the CPU if need be."""
         smallest = min(SMALLEST_BATCH, self.batch_tokens)
-        found = within_memory(lambda: self._run([sequence], smallest))
+        found = within_memory(lambda: self.run([sequence], smallest))
         if found is None and self.model.device.type != "cpu":
             device = self.model.device
             self.model.to("cpu")
             try:
-                found = within_memory(lambda: self._run([sequence], smallest))
+                found = within_memory(lambda: self.run([sequence], smallest))
             finally:
                 self.model.to(device)
-        return Embedded(found[0] if found else None, smallest)
+        return Computed(found[0] if found else None, smallest)
 
-    def _run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Vectors]:
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder(Worker[Vectors]):
+    """Embed sequences with fixed options."""
+
+    pools: tuple[str, ...]
+    layers: tuple[int, ...]
+    rc: str
+
+    def run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Vectors]:
+        """Embed sequences with at most `budget` tokens at once."""
         return embed_batch(
             self.model,
             list(sequences),
@@ -73,7 +94,7 @@ class Embedder(NamedTuple):
         )
 
 
-def within_memory(work: Callable[[], list[Vectors]]) -> list[Vectors] | None:
+def within_memory(work: Callable[[], list[Result]]) -> list[Result] | None:
     """Return what `work` returns, None when it runs out of memory."""
     try:
         return work()

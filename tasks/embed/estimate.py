@@ -8,13 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bio_xlstm.errors import OutputError
-from bio_xlstm.tasks.embed.setup import Job
+from bio_xlstm.tasks.file_job import FileJob
 from bio_xlstm.tasks.parts_folder import parts_folder
 from bio_xlstm.tasks.progress import duration, size
 
-_NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 4}
-_TEXT_BYTES = 12  # of a number in a table
-_ROW_BYTES = 64  # status and the rest, without the id
 _MEASURED_TOKENS = 4096
 
 
@@ -25,17 +22,13 @@ class Estimate(NamedTuple):
     peak: int
 
 
-def estimate_size(job: Job) -> Estimate:
+def estimate_size(job: FileJob) -> Estimate:
     """Estimate the size of the output, and of the parts that lie beside it until it is complete."""
-    vectors = job.survey.letters if job.request.per_token else job.survey.records
-    numbers = vectors * sum(column.width for column in job.columns)
-    rows = job.survey.records * _ROW_BYTES + job.survey.names
-    parts = rows + numbers * _NUMBER_BYTES[job.request.store_dtype]
-    output = rows + numbers * _TEXT_BYTES if job.form.name in ("csv", "tsv") else parts
+    output, parts = job.sizes()
     return Estimate(output, output + parts)
 
 
-def check_disk(job: Job) -> None:
+def check_disk(job: FileJob) -> None:
     """Raise OutputError when the disk has too little room for the run."""
     output = Path(job.request.output)
     folder = output.parent
@@ -45,37 +38,32 @@ def check_disk(job: Job) -> None:
     if needed > free:
         raise OutputError(
             f"{job.request.output} and its parts need about {size(needed)}, but {size(free)} are free in {folder}; "
-            "--store-dtype fp16, fewer --layers or --shard need less"
+            f"{job.smaller} need less"
         )
 
 
-def measure_speed(job: Job) -> float:
+def measure_speed(job: FileJob) -> float:
     """Return tokens per second, measured on a few sequences of the input's average length."""
     tokenizer = job.model.tokenizer
     length = max(1, job.survey.letters // max(job.survey.records, 1))
     length = min(length, _MEASURED_TOKENS)
     symbols = np.flatnonzero(tokenizer.targets).astype(tokenizer.dtype)
     sequences = [np.resize(symbols, length)] * max(1, min(_MEASURED_TOKENS // length, job.survey.records))
-    job.embedder(sequences[:1])
+    job.worker(sequences[:1])
     begun = time.perf_counter()
-    job.embedder(sequences)
+    job.worker(sequences)
     return length * len(sequences) / max(time.perf_counter() - begun, 1e-9)
 
 
-def dry_run(job: Job) -> str:
+def dry_run(job: FileJob) -> str:
     """Describe what the run would read, write and take."""
     found, estimate = job.survey, estimate_size(job)
     speed = measure_speed(job)
-    what = "tokens" if job.request.per_token else "rows"
-    count = found.letters if job.request.per_token else found.records
-    widths = " or ".join(f"{width:,}" for width in sorted({column.width for column in job.columns}))
-    vectors = "" if len(job.columns) == 1 else f"{len(job.columns)} vectors of "
     lines = [
         f"input   {job.source.name}: {found.records:,} records, {found.letters:,} letters, longest {found.longest:,}",
         f"model   {job.model.name} on {job.provenance.device}, {job.provenance.dtype}, "
-        f"{job.embedder.batch_tokens:,} tokens per batch",
-        f"output  {job.request.output} ({job.form.name}): {count:,} {what} of "
-        f"{vectors}{widths} numbers, about {size(estimate.output)}",
+        f"{job.worker.batch_tokens:,} tokens per batch",
+        f"output  {job.request.output} ({job.form.name}): {job.planned()}, about {size(estimate.output)}",
         f"time    about {duration(found.letters / speed)} at {speed:,.0f} tokens per second",
     ]
     if job.request.output != "-":
@@ -85,7 +73,7 @@ def dry_run(job: Job) -> str:
     return "\n".join(lines)
 
 
-def _standing(job: Job) -> list[str]:
+def _standing(job: FileJob) -> list[str]:
     """Say what an output that already stands would mean for the run."""
     try:
         complete = job.finished() is not None

@@ -5,18 +5,18 @@ from typing import NamedTuple
 
 from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.writers.issues import issues_path
-from bio_xlstm.tasks.writers.result import Format, Result
+from bio_xlstm.tasks.writers.result import Format, RowResult
 
 
 class Outcome(NamedTuple):
-    """Say how a run ended: how many rows, how many of them without an embedding, and the lines for the user."""
+    """Say how a run ended: how many rows, how many of them without a result, and the lines for the user."""
 
     rows: int
     failed: int
     lines: tuple[str, ...]
 
 
-def describe_file(result: Result, form: Format, output: Path) -> Outcome:
+def describe_file(result: RowResult, form: Format, output: Path) -> Outcome:
     """Describe an output that lies in a file or folder."""
     files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
     lines = (
@@ -27,7 +27,7 @@ def describe_file(result: Result, form: Format, output: Path) -> Outcome:
     return Outcome(result.facts["rows"], result.facts["failed"], lines)
 
 
-def describe_table(result: Result) -> Outcome:
+def describe_table(result: RowResult) -> Outcome:
     """Describe what went to standard output."""
     lines = (
         "wrote to standard output",
@@ -37,29 +37,23 @@ def describe_table(result: Result) -> Outcome:
     return Outcome(result.facts["rows"], result.facts["failed"], lines)
 
 
-def _shape(result: Result) -> str:
-    widths = {column.width for column in result.columns}
-    width = " or ".join(map(str, sorted(widths)))
-    count = "one vector" if len(result.columns) == 1 else f"{len(result.columns)} vectors"
-    per = "token" if result.per_token else "row"
+def _shape(result: RowResult) -> str:
     rows = "1 row" if result.facts["rows"] == 1 else f"{result.facts['rows']:,} rows"
-    return f"{rows}, {count} per {per} of {width} numbers ({result.store})"
+    return f"{rows}, {result.content}"
 
 
-def _load(result: Result, hint: str) -> str:
+def _load(result: RowResult, hint: str) -> str:
     """Say how to load the result, or that there is nothing in it to load."""
     if result.facts["rows"] and result.facts["failed"] == result.facts["rows"]:
-        return (
-            "no row has an embedding: is the file of the kind named above (--kind, --column, --input-format)?"
-        )
+        return f"no row has {result.noun}: is the file of the kind named above (--kind, --column, --input-format)?"
     return f"load: {hint}"
 
 
-def _issues(result: Result, where: str) -> str:
+def _issues(result: RowResult, where: str) -> str:
     issues, failed = result.facts["issues"], result.facts["failed"]
     if not issues:
         return ""
-    return f"; {_rows(issues)} not plainly ok, {failed:,} without an embedding: {where}"
+    return f"; {_rows(issues)} not plainly ok, {failed:,} without {result.noun}: {where}"
 
 
 def _rows(count: int) -> str:

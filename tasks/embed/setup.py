@@ -1,27 +1,29 @@
 """From a request to a job: input opened, model chosen and checked against it, output format settled."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.models.directory import default_model, load
-from bio_xlstm.records import KINDS, Record, RecordSource, open_records
+from bio_xlstm.records import KINDS, RecordSource, open_records
 from bio_xlstm.tasks.catalogue import ModelSummary, summarise
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, device_memory, dtype_name
+from bio_xlstm.tasks.embed.assemble import embed_unit
 from bio_xlstm.tasks.embed.compute import Embedder
 from bio_xlstm.tasks.embed.places import check_output
-from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.embed.prepare import Preparation, Ready
 from bio_xlstm.tasks.embed.request import EmbedRequest, parse_layers
-from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
-from bio_xlstm.tasks.finished import finished_record
+from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.file_request import FileRequest
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers import choose_format
-from bio_xlstm.tasks.writers.result import Column, Format
+from bio_xlstm.tasks.writers.part import Part
+from bio_xlstm.tasks.writers.result import Column, Format, Result
+from bio_xlstm.tasks.writers.text import SEPARATORS, TableWriter
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
@@ -30,40 +32,54 @@ KIND_WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules", "token
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Job:
+_NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 4}
+_TEXT_BYTES = 12  # of a number in a table
+ROW_BYTES = 64  # status and the rest, without the id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(FileJob):
     """Hold everything that is settled before the first record is embedded."""
 
+    smaller: ClassVar[str] = "--store-dtype fp16, fewer --layers or --shard"
+
     request: EmbedRequest
-    source: RecordSource
-    embedder: Embedder
-    preparation: Preparation
+    worker: Embedder
     columns: tuple[Column, ...]
-    form: Format
-    provenance: Provenance
 
-    @property
-    def model(self) -> "SequenceModel":
-        """Return the model."""
-        return self.embedder.model
+    def compute(self, ready: Sequence[Ready]) -> Part:
+        """Embed the rows of one unit."""
+        request = self.request
+        return embed_unit(
+            ready, self.worker, self.columns, request.store_dtype, request.on_error, self.source.name
+        )
 
-    def records(self) -> Iterator[Record]:
-        """Yield the records of this run: all, or those of its limit and shard."""
-        return selected(self.source, self.request.limit, self.request.shard)
+    def result(
+        self, provenance: Provenance, facts: Mapping[str, int], read_parts: Callable[[], Iterable[Part]]
+    ) -> Result:
+        """Describe finished parts for the writers."""
+        store, per_token = self.request.store_dtype, self.request.per_token
+        return Result(self.columns, store, per_token, provenance, facts, lambda: iter(read_parts()))
 
-    def units(self) -> Iterator[list[Record]]:
-        """Yield the units of work."""
-        return cut_units(self.records(), unit_tokens(self.embedder.batch_tokens, self.request.per_token))
+    def table(self, stream: TextIO) -> TableWriter:
+        """Begin a table on standard output."""
+        return TableWriter(stream, self.columns, SEPARATORS[self.form.name])
 
-    @cached_property
-    def survey(self) -> Survey:
-        """Count the records of this run; reads the input once."""
-        return survey(self.records())
+    def sizes(self) -> tuple[int, int]:
+        """Estimate the bytes of the output, and of the parts that lie beside it until it is complete."""
+        vectors = self.survey.letters if self.request.per_token else self.survey.records
+        numbers = vectors * sum(column.width for column in self.columns)
+        rows = self.survey.records * ROW_BYTES + self.survey.names
+        parts = rows + numbers * _NUMBER_BYTES[self.request.store_dtype]
+        return rows + numbers * _TEXT_BYTES if self.form.name in SEPARATORS else parts, parts
 
-    def finished(self) -> Mapping[str, Any] | None:
-        """Return the record of the output where it is complete; OutputError where it may not be replaced."""
-        output, read = Path(self.request.output), self.form.read_record
-        return finished_record(output, self.provenance, read, self.request.overwrite, folder=self.form.folder)
+    def planned(self) -> str:
+        """Say what the output will hold."""
+        what = "tokens" if self.request.per_token else "rows"
+        count = self.survey.letters if self.request.per_token else self.survey.records
+        widths = " or ".join(f"{width:,}" for width in sorted({column.width for column in self.columns}))
+        vectors = "" if len(self.columns) == 1 else f"{len(self.columns)} vectors of "
+        return f"{count:,} {what} of {vectors}{widths} numbers"
 
 
 def open_job(request: EmbedRequest, say: Say) -> Job:
@@ -79,22 +95,42 @@ def open_job(request: EmbedRequest, say: Say) -> Job:
     if request.rc in ("average", "concat") and model.tokenizer.complement is None:
         raise ConfigError(f"--rc {request.rc} is for DNA; {model.name} reads {KIND_WORDS[model.kind]}")
     indices = tuple(model.layer_index(int(layer)) for layer in layers)
-    budget = request.batch_tokens or auto_batch_tokens(
-        model.config.dim, device_memory(str(model.device)), causal=model.causal
+    embedder = Embedder(
+        model=model,
+        batch_tokens=batch_tokens(request, model),
+        pools=request.pools,
+        layers=indices,
+        rc=request.rc,
     )
-    embedder = Embedder(model, request.pools, indices, request.rc, budget)
     widths = column_widths(embedder)
     columns = tuple(
         Column(model.layer_index(int(layer)), layer, pool, widths[model.layer_index(int(layer)), pool])
         for layer, pool in pairs
     )
+    return Job(
+        request=request,
+        source=source,
+        worker=embedder,
+        preparation=preparation_for(request, model),
+        form=form,
+        provenance=describe(request, source, model, name, form, embedder.batch_tokens),
+        columns=columns,
+    )
+
+
+def preparation_for(request: FileRequest, model: "SequenceModel") -> Preparation:
+    """Return what turns records into token ids for a model."""
     chemistry = model.kind == "smiles" and not request.allow_invalid
-    preparation = Preparation(model.tokenizer, chemistry, request.max_length)
-    provenance = describe(request, source, model, name, form, budget)
-    return Job(request, source, embedder, preparation, columns, form, provenance)
+    return Preparation(model.tokenizer, chemistry, request.max_length)
 
 
-def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "SequenceModel"]:
+def batch_tokens(request: FileRequest, model: "SequenceModel") -> int:
+    """Return how many tokens are computed at once: as asked for, else what fits the model and the device."""
+    memory = device_memory(str(model.device))
+    return request.batch_tokens or auto_batch_tokens(model.config.dim, memory, causal=model.causal)
+
+
+def open_input(request: FileRequest, say: Say) -> tuple[RecordSource, str, "SequenceModel"]:
     """Open the input, choose the model for it, and load the model when the two fit together."""
     source = open_source(request)
     name = choose_model(request, source, say)
@@ -104,7 +140,7 @@ def open_input(request: EmbedRequest, say: Say) -> tuple[RecordSource, str, "Seq
     return source, name, model.use_backend(request.backend)
 
 
-def open_source(request: EmbedRequest) -> RecordSource:
+def open_source(request: FileRequest) -> RecordSource:
     """Open the input; what it does not tell about its kind, the model tells."""
     choices = {"column": request.column, "input_format": request.input_format}
     source = open_records(request.input, kind=request.kind, **choices)
@@ -121,7 +157,7 @@ def open_source(request: EmbedRequest) -> RecordSource:
     return source
 
 
-def choose_model(request: EmbedRequest, source: RecordSource, say: Say) -> str:
+def choose_model(request: FileRequest, source: RecordSource, say: Say) -> str:
     """Return the model asked for, or the bundled one for what the input holds, and name it."""
     if request.model is not None:
         return request.model
@@ -130,7 +166,7 @@ def choose_model(request: EmbedRequest, source: RecordSource, say: Say) -> str:
     return name
 
 
-def check_kind(source: RecordSource, model: ModelSummary, request: EmbedRequest) -> None:
+def check_kind(source: RecordSource, model: ModelSummary, request: FileRequest) -> None:
     """Refuse an input of another modality than the model's."""
     if source.kind == model.kind:
         return
@@ -155,12 +191,12 @@ def column_widths(embedder: Embedder) -> dict[tuple[int, str], int]:
     tokenizer = embedder.model.tokenizer
     token = np.flatnonzero(tokenizer.targets)[:1].astype(tokenizer.dtype)
     (result,) = embedder([token])
-    assert result.vectors is not None, "one token always fits"
-    return {key: vectors.shape[-1] for key, vectors in result.vectors.items()}
+    assert result.result is not None, "one token always fits"
+    return {key: vectors.shape[-1] for key, vectors in result.result.items()}
 
 
 def describe(
-    request: EmbedRequest,
+    request: FileRequest,
     source: RecordSource,
     model: "SequenceModel",
     name: str,
@@ -169,7 +205,7 @@ def describe(
 ) -> Provenance:
     """Write down what makes the output what it is."""
     return Provenance(
-        command="embed",
+        command=request.command,
         command_line=request.command_line,
         model=model.name,
         weight_hash=model.weight_hash(),

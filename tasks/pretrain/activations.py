@@ -13,6 +13,8 @@ from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 # what a block on its way back takes beside what it kept, as a multiple of it: on a CPU, not all memory of the many
 # tensors that come and go is used again; found with benchmarks/training_memory.py
 _ON_CPU = {"pre_up": 4.0, "post_up": 2.0, "sLSTM": 2.5}
+# what the second way forward leaves behind there, in numbers per token as a multiple of D; found likewise
+_LEFT_BEHIND = 8
 
 
 class Reading(NamedTuple):
@@ -45,7 +47,8 @@ def activation_bytes(config: ModelConfig, training: TrainingSettings, reading: R
     head = 3 * config.vocabulary * wide + strands * stream
     if training.checkpoint_blocks:
         again = max(block.inside for block in blocks) * narrow + stream
-        return strands * config.blocks * dim * wide + again + back + head
+        left = _LEFT_BEHIND * dim * wide if _is_fused(config, reading) else 0
+        return strands * config.blocks * dim * wide + again + left + back + head
     inside = sum(block.inside for block in blocks) * narrow
     return strands * (config.blocks * stream + inside) + back + head
 

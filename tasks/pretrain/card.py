@@ -3,22 +3,14 @@
 import math
 from collections.abc import Mapping
 
+from bio_xlstm.config import ModelConfig
 from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.tasks.pretrain.card_data import data_lines, data_table, held_out_lines
 from bio_xlstm.tasks.pretrain.corpus import Corpus
 from bio_xlstm.tasks.pretrain.settings import Recipe
-
-_SPLITS = {
-    "hash": "sequences chosen by a hash of the sequence",
-    "scaffold": "molecules whose Murcko scaffold was chosen by hash; no held-out scaffold was trained on",
-    "families": "proteins chosen by a hash of the sequence; every protein that shares two or more different "
-    "8-residue words with one of them was removed from training",
-    "tail": "the contiguous last part of every record, or whole genomes",
-}
+from bio_xlstm.tokenizers.tokenizer import counted
 
 QUALITY = "## Held-out quality"
-# `bioxlstm models info` and the provenance of every output quote this line
-_LICENCE = "Apache-2.0 for the weights; the training data keep the licences of the table below."
-
 
 # what a model's fields mean to its user
 _READS = {
@@ -51,51 +43,84 @@ def card(
     parts = [
         f"# {recipe.name}",
         recipe.description.strip(),
-        f"Licence: {_LICENCE}",
+        _licence_line(recipe),
         "## Model",
         _model_line(model),
         "## Data and licences",
-        _data_table(recipe, corpus),
-        f"Held out: {_SPLITS[recipe.data.split]}. Exact repeats were removed.",
+        data_table(recipe.data, corpus.report),
+        "\n".join(data_lines(recipe.data, model.config.objective)),
+        "\n".join(held_out_lines(recipe.data, corpus.report)),
         "## Training",
         _training_line(recipe, steps),
-        QUALITY,
-        _quality_table(validation, test or {}),
+        *_quality(recipe, validation, test or {}),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _training_line(recipe: Recipe, steps: int) -> str:
-    """Say how the model was trained."""
-    training = recipe.training
+def _licence_line(recipe: Recipe) -> str:
+    """State the licence that the recipe gives the weights; `bioxlstm models info` and every output quote this line."""
+    if not recipe.licence:
+        return ""
     return (
-        f"{steps:,} steps of at most {training.batch_tokens:,} tokens, windows of "
-        f"{recipe.data.longest_window:,} tokens, AdamW {training.betas}, learning rate {training.learning_rate:g} "
-        f"({training.schedule}, {training.warmup} steps of warm-up), weight decay {training.weight_decay:g}, "
-        f"gradients clipped at {training.clip:g}, precision {training.precision}, seed {training.seed}."
+        f"Licence: {recipe.licence} for the weights; the training data keep the licences of the table below."
     )
 
 
-def _data_table(recipe: Recipe, corpus: Corpus) -> str:
-    uses = {"train": "trained on", "held_out": "held out", "test": "test"}
-    if not any(counts.get("test") for counts in corpus.report.values()):
-        del uses["test"]
-    rows = [
-        f"| domain | files | {' | '.join(uses.values())} | licence |",
-        "|---|---|---|" + "---|" * len(uses),
+def _model_line(model: SequenceModel) -> str:
+    """Say how large the model is, how it reads and what it predicts."""
+    config = model.config
+    reads = _READS.get(config.direction, "from left to right") + _STRANDS[config.reverse_complement]
+    return (
+        f"{type(model).__name__} of the {config.family} family, {model.parameter_count:,} parameters: "
+        f"width {config.dim}, {counted(config.blocks, f'{_kind(config)} block')}, {counted(config.heads, 'head')}. "
+        f"It reads {reads}, and predicts {_PREDICTS[config.objective]}."
+    )
+
+
+def _kind(config: ModelConfig) -> str:
+    """Name the blocks."""
+    if len(config.slstm_at) == config.blocks:
+        return "sLSTM"
+    kind = "post-up-projection mLSTM" if config.block == "post_up" else "mLSTM"
+    return f"{kind} and sLSTM" if config.slstm_at else kind
+
+
+def _training_line(recipe: Recipe, steps: int) -> str:
+    """Say how the model was trained."""
+    training, data = recipe.training, recipe.data
+    taken = (
+        f"{steps:,} steps" if steps == training.steps else f"{steps:,} of {training.steps:,} planned steps"
+    )
+    stages = data.stages or ((0, data.window),)
+    windows = ", ".join(
+        f"{window:,} tokens" + (f" from step {step:,} on" if step else "") for step, window in stages
+    )
+    cosine = f" down to {training.final_learning_rate:g}" if training.schedule == "cosine" else ""
+    clipped = f"gradients clipped at {training.clip:g}" if training.clip else "gradients not clipped"
+    return (
+        f"{taken} of at most {training.batch_tokens:,} tokens, windows of {windows}, AdamW {training.betas}, "
+        f"learning rate {training.learning_rate:g} ({training.schedule}{cosine}, {training.warmup} steps of warm-up), "
+        f"weight decay {training.weight_decay:g} (matrices alone), {clipped}, precision {training.precision}, "
+        f"seed {training.seed}. The weights are those of the last step."
+    )
+
+
+def _quality(recipe: Recipe, validation: Mapping[str, float], test: Mapping[str, float]) -> list[str]:
+    """Tabulate what the last looks found; the full comparison comes from benchmarks/perplexity.py."""
+    if not validation and not test:
+        return []
+    looked_at = recipe.training.validation_tokens
+    held_out = f"about {looked_at:,} tokens" if looked_at else "all"
+    lines = [
+        f"Means over predicted tokens, in windows of at most {recipe.data.longest_window:,} tokens. "
+        f"The held-out part ({held_out} of every domain) was looked at while training"
+        + ("; the test part (all of it) once, at the end." if test else ".")
     ]
-    for domain in recipe.data.domains:
-        counts = corpus.report[domain.name]
-        names = ", ".join(name.rsplit("/", 1)[-1] for name in domain.files)
-        parts = [f"{counts[use]:,} sequences, {counts[f'{use}_tokens']:,} tokens" for use in uses]
-        rows.append(f"| {domain.name} | {names} | {' | '.join(parts)} | {domain.licence} |")
-    return "\n".join(rows)
+    return [QUALITY, *lines, _quality_table(validation, test)]
 
 
 def _quality_table(validation: Mapping[str, float], test: Mapping[str, float]) -> str:
-    """Tabulate what the last looks found; the full comparison comes from benchmarks/perplexity.py."""
-    if not validation and not test:
-        return ""
+    """Write nats per token and perplexity of every domain."""
     parts = {"held out": validation, **({"test": test} if test else {})}
     heads = [f"{part}: nats per token | perplexity" for part in parts]
     rows = [f"| domain | {' | '.join(heads)} |", "|---|" + "---|---|" * len(parts)]
@@ -104,15 +129,3 @@ def _quality_table(validation: Mapping[str, float], test: Mapping[str, float]) -
         cells = [" | " if nats is None else f"{nats:.4f} | {math.exp(nats):.3f}" for nats in found]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
-
-
-def _model_line(model: SequenceModel) -> str:
-    """Say how large the model is, how it reads and what it predicts."""
-    config = model.config
-    kinds = "mLSTM" if not config.slstm_at else "sLSTM" if len(config.slstm_at) == config.blocks else "mixed"
-    reads = _READS.get(config.direction, "from left to right") + _STRANDS[config.reverse_complement]
-    return (
-        f"{type(model).__name__} of the {config.family} family, {model.parameter_count:,} parameters: "
-        f"width {config.dim}, {config.blocks} {kinds} blocks, {config.heads} heads. It reads {reads}, and predicts "
-        f"{_PREDICTS[config.objective]}."
-    )

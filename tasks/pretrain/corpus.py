@@ -1,28 +1,34 @@
 """Prepare a corpus once: read, tokenise, deduplicate, split, write token files."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.errors import ConfigError, InputError, OutputError
 from bio_xlstm.tasks.pretrain.data_settings import DataSettings
 from bio_xlstm.tasks.pretrain.gathering import Gathered, first_copies, gather
 from bio_xlstm.tasks.pretrain.luck import chance
 from bio_xlstm.tasks.pretrain.parts import HELD_OUT, STORES, TEST
 from bio_xlstm.tasks.pretrain.reading import Reader, expand
+from bio_xlstm.tasks.pretrain.run_folder import make_folder
 from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.split import SPLITTERS
 from bio_xlstm.tasks.pretrain.token_store import Cuts, TokenStore, copy_store, read_store
+from bio_xlstm.tasks.pretrain.turns import one_at_a_time
 from bio_xlstm.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
+
+REPORT = "report.json"
 
 
 class Corpus(NamedTuple):
@@ -36,47 +42,85 @@ class Corpus(NamedTuple):
 
 
 def prepare(recipe: Recipe, data: Path, cache: Path) -> Corpus:
-    """Return the corpus of a recipe, from the cache when the same files were prepared before."""
-    _check_files(recipe.data, data)
+    """Return the corpus of a recipe, from the cache when the same files were prepared before.
+
+    Of the processes and runs that want the same corpus at once, one prepares it and the others wait for it.
+    """
+    check_files(recipe.data, data)
     folder = cache / f"{recipe.corpus_key()}-{_files_key(recipe.data, data)}"
-    if not (folder / "report.json").exists():
-        _write(recipe.data, data, folder)
-    report = json.loads((folder / "report.json").read_text())
+    # what is there is never written again, so that it is read without waiting, from a disk without write access too
+    if not (folder / REPORT).exists():
+        make_folder(cache)
+        with one_at_a_time(folder):
+            if not (folder / REPORT).exists():
+                _write(recipe.data, data, folder)
+    report = json.loads((folder / REPORT).read_text())
     names = tuple(domain.name for domain in recipe.data.domains)
     train, held_out, test = (read_store(folder / name) for name in STORES)
     return Corpus(train, held_out, names, report, test)
 
 
 def _write(settings: DataSettings, data: Path, folder: Path) -> None:
-    """Prepare a corpus beside its final place and move it there when it is complete.
+    """Prepare a corpus beside its final place and move it there when it is complete."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    # left by a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _fill(settings, data, partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OutputError(f"no space is left for the prepared data under {folder.parent} (--cache)") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fill(settings: DataSettings, data: Path, folder: Path) -> None:
+    """Write the files of a corpus into an empty folder.
 
     Memory holds some dozen bytes per sequence, and one file record or family at a time.
     """
     tokenizer = TOKENIZERS[settings.kind]()
-    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
     reader = Reader(settings.kind, tokenizer, data, case=settings.soft_mask_weight != 1)
     found = (item for number, domain in enumerate(settings.domains) for item in reader.read(number, domain))
     gathered = gather(
         found,
-        partial / "gathered",
+        folder / "gathered",
         np.dtype(tokenizer.dtype),
         settings.seed,
         scaffolds=settings.split == "scaffold",
     )
+    for number, domain in enumerate(settings.domains):
+        _check_readable(settings.kind, domain.name, reader, bool((gathered.store.domains == number).any()))
     kept = first_copies(gathered)
     log.info("%d distinct sequences read; splitting by %s", kept.sum(), settings.split)
     parts = SPLITTERS[settings.split](gathered, kept, settings)
     for part in (HELD_OUT, TEST):
         parts[part] = _limit(gathered, parts[part], settings.held_out_limit, settings.seed)
     for name, part in STORES.items():
-        copy_store(gathered.store, parts[part], partial / name)
+        copy_store(gathered.store, parts[part], folder / name)
     report = _report(settings, gathered, kept, parts, reader.counts)
-    (partial / "report.json").write_text(json.dumps(report, indent=1))
+    (folder / REPORT).write_text(json.dumps(report, indent=1))
     del gathered
-    shutil.rmtree(partial / "gathered")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    shutil.rmtree(folder / "gathered")
+
+
+def _check_readable(kind: str, name: str, reader: Reader, found: bool) -> None:
+    """Refuse a domain of which nothing can be read."""
+    read = reader.counts[name, "read"]
+    if read and not found:
+        raise InputError(
+            f"domain {name!r}: none of {read:,} records can be read as {kind}: {reader.examples[name]}"
+        )
+
+
+def unreadable_records(report: Mapping[str, Any]) -> str:
+    """Say how many records of a domain could not be read, and why; "" where all could."""
+    reasons = report.get("unreadable", {})
+    listed = ", ".join(f"{count:,} {status}" for status, count in reasons.items())
+    return f"left out {sum(reasons.values()):,} of {report['read']:,} records ({listed})" if reasons else ""
 
 
 def _limit(gathered: Gathered, cuts: Cuts, limit: int, seed: int) -> Cuts:
@@ -101,7 +145,11 @@ def _limit(gathered: Gathered, cuts: Cuts, limit: int, seed: int) -> Cuts:
 
 
 def _report(
-    settings: DataSettings, gathered: Gathered, kept: np.ndarray, parts: dict[int, Cuts], counts: Counter[str]
+    settings: DataSettings,
+    gathered: Gathered,
+    kept: np.ndarray,
+    parts: dict[int, Cuts],
+    counts: Counter[tuple[str, str]],
 ) -> dict[str, Any]:
     """Count records, sets and tokens of every domain through all steps."""
     store = gathered.store
@@ -109,8 +157,9 @@ def _report(
     distinct = Cuts(np.flatnonzero(kept), np.zeros(kept.sum(), np.int64), lengths[kept])
     report: dict[str, Any] = {}
     for number, domain in enumerate(settings.domains):
-        start = f"{domain.name} "
-        entry = {key.removeprefix(start): n for key, n in counts.items() if key.startswith(start)}
+        unreadable = {key: n for (name, key), n in counts.items() if name == domain.name and key != "read"}
+        entry: dict[str, Any] = {"read": counts[domain.name, "read"]}
+        entry |= {"unreadable": unreadable} if unreadable else {}
         repeated = int((~kept & (store.domains == number)).sum())
         entry |= {"repeated": repeated} if repeated else {}
         for title, cuts in (("distinct", distinct), *((name, parts[part]) for name, part in STORES.items())):
@@ -123,7 +172,7 @@ def _report(
     return report
 
 
-def _check_files(settings: DataSettings, data: Path) -> None:
+def check_files(settings: DataSettings, data: Path) -> None:
     """Refuse unknown kinds and missing files before any work."""
     if settings.kind not in TOKENIZERS:
         raise ConfigError(f"[data] kind must be one of {', '.join(TOKENIZERS)}, not {settings.kind!r}")

@@ -6,6 +6,8 @@ from typing import Any
 from bio_xlstm.errors import ConfigError
 
 SPLITS = ("hash", "scaffold", "families", "tail")
+# splits that only make sense for one kind of sequences
+_SPLIT_KINDS = {"scaffold": "smiles", "families": "protein", "tail": "dna"}
 SETS = ("none", "file", "line", "column")
 SPANS = ("multiple", "always", "single", "none")
 INFILL_LOSSES = ("all", "filled")
@@ -48,13 +50,16 @@ class Domain:
 
     def __post_init__(self) -> None:
         where = f"domain {self.name!r}:"
+        named = self.files and all(isinstance(name, str) and name for name in self.files)
+        _require(bool(named), f"{where} files must be a list of at least one path, not {list(self.files)}")
         _one_of(f"{where} sets", self.sets, SETS)
         for name in ("held_out", "set_share", "randomize"):
             _share(f"{where} {name}", getattr(self, name))
         _share(f"{where} test", max(self.test, 0))
         _require(self.weight >= 0, f"{where} weight must not be negative, not {self.weight:g}")
-        named = bool(self.set_column)
-        _require(named == (self.sets == "column"), f'{where} set_column goes with sets = "column"')
+        _require(
+            bool(self.set_column) == (self.sets == "column"), f'{where} set_column goes with sets = "column"'
+        )
         _require(bool(self.regions) or not self.region_split, f"{where} region_split needs regions")
 
 
@@ -91,6 +96,11 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _one_of("[data] split", self.split, SPLITS)
+        needed = _SPLIT_KINDS.get(self.split, self.kind)
+        _require(
+            self.kind == needed,
+            f'[data] split = "{self.split}" needs kind = "{needed}", not {self.kind!r}; split = "hash" is for any',
+        )
         _one_of("[data] spans", self.spans, SPANS)
         _one_of("[data] infill_loss", self.infill_loss, INFILL_LOSSES)
         _require(len(self.domains) > 0, "[data] needs at least one [[data.domains]]")

@@ -2,9 +2,7 @@
 
 import logging
 import math
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from bio_xlstm.errors import BioXlstmError
 from bio_xlstm.tasks.pretrain.curves import PERPLEXITY
 from bio_xlstm.tasks.pretrain.language_modeling import LanguageModeling
 from bio_xlstm.tasks.pretrain.processes import summed
-from bio_xlstm.tasks.pretrain.run_folder import RunFolder, write_through
+from bio_xlstm.tasks.pretrain.run_folder import RunFolder
 from bio_xlstm.tasks.pretrain.run_log import NATS, RunLog
 from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.stop_request import StopRequest
@@ -80,7 +78,7 @@ class Guard(Callback):
         if self.finished:
             self.test = held_out_nats(trainer, list(trainer.datamodule.test_dataloader()), self.domains)  # type: ignore[attr-defined]
         if stops or CHECKPOINT in due:
-            self._save(trainer, self.folder.last)
+            trainer.save_checkpoint(self.folder.last)
         trainer.should_stop = stops
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -139,7 +137,7 @@ class Guard(Callback):
         mean = sum(self.validation.values()) / len(self.validation)
         if mean < self._best:
             self._best = mean
-            self._save(trainer, self.folder.best)
+            trainer.save_checkpoint(self.folder.best)
         nats = {NATS + name: value for name, value in self.validation.items()}
         return nats | {PERPLEXITY + name: math.exp(value) for name, value in self.validation.items()}
 
@@ -154,11 +152,3 @@ class Guard(Callback):
             parts.append("perplexity " + "  ".join(f"{name} {value:.4g}" for name, value in held_out.items()))
             self.run_log.draw()
         log.info("%s", "  ".join(parts))
-
-    def _save(self, trainer: Trainer, path: Path) -> None:
-        """Write a checkpoint beside its final name, then rename it."""
-        partial = path.with_name(f"{path.name}.partial")
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            write_through(partial)
-            os.replace(partial, path)

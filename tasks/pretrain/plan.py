@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import torch
 
 import bio_xlstm
+from bio_xlstm.errors import ConfigError
+from bio_xlstm.models.blank import without_drawing
 from bio_xlstm.models.model import SequenceModel
-from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
+from bio_xlstm.tasks.pretrain.corpus import Corpus, check_files, prepare, unreadable_records
 from bio_xlstm.tasks.pretrain.data_module import PretrainData
 from bio_xlstm.tasks.pretrain.memory import Memory, predict_memory
-from bio_xlstm.tasks.pretrain.run_folder import one_at_a_time
+from bio_xlstm.tasks.pretrain.objectives import make_objective
 from bio_xlstm.tasks.pretrain.settings import Recipe
 
 
@@ -38,25 +42,40 @@ class Plan(NamedTuple):
         ]
 
 
-def _counts(report: Mapping[str, int]) -> str:
+def _counts(report: Mapping[str, Any]) -> str:
     """Say how many sequences of a domain are in which part."""
     uses = {"train": "trained on", "held_out": "held out", "test": "kept for the test"}
-    return "; ".join(
+    parts = [
         f"{use} {_number(report[part], 'sequence')}, {_number(report[f'{part}_tokens'], 'token')}"
         for part, use in uses.items()
         if report.get(part)
-    )
+    ]
+    unreadable = unreadable_records(report)
+    return "; ".join([*parts, unreadable] if unreadable else parts)
 
 
 def _number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def check_recipe(recipe: Recipe, data: Path) -> None:
+    """Refuse a model that cannot be made, that cannot learn what it should from such data, and missing files."""
+    family, kind = recipe.model["family"], recipe.data.kind
+    try:
+        # without memory behind its weights
+        with torch.device("meta"), without_drawing():
+            model = bio_xlstm.build(**recipe.model)
+    except ConfigError as error:
+        raise ConfigError(f"[model] {error}") from None
+    check_files(recipe.data, data)
+    if model.kind != kind:
+        raise ConfigError(f"[data] kind is {kind}, but a model of family {family!r} reads {model.kind}")
+    make_objective(model.config.objective, model.tokenizer, recipe.data)
+
+
 def make_plan(recipe: Recipe, data: Path, cache: Path) -> Plan:
     """Prepare the data and make the model."""
-    # processes that were started together, and runs that share a cache, wait for the one that prepares
-    with one_at_a_time(cache):
-        corpus = prepare(recipe, data, cache)
+    corpus = prepare(recipe, data, cache)
     model = bio_xlstm.build(**recipe.model, seed=recipe.training.seed)
     model.name = recipe.name
     batches = PretrainData(recipe, corpus, model.tokenizer, objective=model.config.objective)

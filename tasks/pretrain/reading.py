@@ -38,7 +38,8 @@ class Reader:
     def __init__(self, kind: str, tokenizer: Tokenizer, data: Path, *, case: bool) -> None:
         self.kind, self.tokenizer, self.data = kind, tokenizer, data
         self.case = case  # whether lower case is kept
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()  # by domain, and "read" or what is wrong
+        self.examples: dict[str, str] = {}  # what is wrong with the first unreadable record of a domain
         self.sets: dict[tuple[int, str], int] = {}  # number of every set, by domain and name
 
     def read(self, number: int, domain: Domain) -> Iterator[Found]:
@@ -50,21 +51,35 @@ class Reader:
             return
         for path in paths:
             for text, name, share in self._texts(path, domain, limit):
-                self.counts[f"{domain.name} read"] += 1
+                self.counts[domain.name, "read"] += 1
                 prepared = self.tokenizer.prepare(text)
                 if not len(prepared.ids):
-                    self.counts[f"{domain.name} {prepared.status}"] += 1
+                    self._leave_out(domain, prepared.status, prepared.detail)
                     continue
                 soft = self._soft(text, len(prepared.ids))
                 belongs = self.sets.setdefault((number, name), len(self.sets)) if name else -1
                 yield Found(Piece(prepared.ids, number, set=belongs, share=share, soft=soft), text)
+
+    def _leave_out(self, domain: Domain, status: str, detail: str) -> None:
+        """Count a record that cannot be read."""
+        self.counts[domain.name, status] += 1
+        self.examples.setdefault(domain.name, detail)
+
+    def _records(self, path: Path, domain: Domain, limit: int) -> Iterator[Record]:
+        """Yield the good records of a file, and count the others."""
+        for record in _evenly_read(path, self.kind, limit):
+            if record.status == "ok":
+                yield record
+            else:
+                self.counts[domain.name, "read"] += 1
+                self._leave_out(domain, record.status, record.detail)
 
     def _texts(self, path: Path, domain: Domain, limit: int) -> Iterator[tuple[str, str, float]]:
         """Yield the texts of a file, each with the name of its set and its share in an epoch."""
         if domain.sets == "file" and self.kind == "protein":
             yield from _family(path, limit)
             return
-        for record in _records(path, self.kind, limit):
+        for record in self._records(path, domain, limit):
             if domain.sets == "line":
                 for text in members(record):
                     yield text, f"{path} {record.row}", 1.0
@@ -76,14 +91,14 @@ class Reader:
     def _regions(self, number: int, domain: Domain, paths: list[Path], limit: int) -> Iterator[Found]:
         """Yield the regions of a domain's sequences."""
         regions = DomainRegions(self.data / domain.regions, domain.name, with_parts=domain.region_split)
-        for record in (record for path in paths for record in _records(path, self.kind, limit)):
+        for record in (record for path in paths for record in self._records(path, domain, limit)):
             if record.id not in regions:
                 continue
             ids, soft = self._whole(record), None
             if self.case:
                 soft = self._soft(record.text, len(ids))
             for region in regions.of(record.id, len(ids)):
-                self.counts[f"{domain.name} read"] += 1
+                self.counts[domain.name, "read"] += 1
                 begin, end = region.begin, region.end
                 marked = None if soft is None else soft[begin:end]
                 piece = Piece(ids[begin:end], number, begin == 0, end == len(ids), soft=marked)
@@ -171,14 +186,14 @@ def _family(path: Path, limit: int) -> Iterator[tuple[str, str, float]]:
         yield family.sequences[row], str(path), float(weights[row])
 
 
-def _records(path: Path, kind: str, limit: int) -> Iterator[Record]:
-    """Yield the good records of a file, or about `limit` of them spread evenly."""
+def _evenly_read(path: Path, kind: str, limit: int) -> Iterator[Record]:
+    """Yield the records of a file, or about `limit` of them spread evenly."""
     if not limit:
-        yield from (record for record in open_records(path, kind=kind) if record.status == "ok")
+        yield from open_records(path, kind=kind)
         return
     total = sum(1 for _ in open_records(path, kind=kind))
     kept = _evenly(total, limit)
-    yield from (r for r in open_records(path, kind=kind) if r.status == "ok" and kept[r.row])
+    yield from (record for record in open_records(path, kind=kind) if kept[record.row])
 
 
 def _evenly(total: int, limit: int) -> np.ndarray:

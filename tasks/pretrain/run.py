@@ -1,23 +1,26 @@
 """Run a recipe from its text to a model directory; stop and resume at any step."""
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pytorch_lightning import Trainer
 
 import bio_xlstm
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.tasks.pretrain.card import card
 from bio_xlstm.tasks.pretrain.guard import Guard
 from bio_xlstm.tasks.pretrain.language_modeling import LanguageModeling
-from bio_xlstm.tasks.pretrain.plan import Plan, make_plan
+from bio_xlstm.tasks.pretrain.plan import Plan, check_recipe, make_plan
 from bio_xlstm.tasks.pretrain.processes import is_first
-from bio_xlstm.tasks.pretrain.run_folder import RunFolder, open_run
+from bio_xlstm.tasks.pretrain.run_folder import RunFolder, make_folder, open_run
 from bio_xlstm.tasks.pretrain.run_log import RunLog
 from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.stop_request import StopRequest
 from bio_xlstm.tasks.pretrain.trainer import make_trainer, quiet
+from bio_xlstm.tasks.pretrain.turns import alone
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +49,24 @@ def pretrain(
     Checkpoints, log and curves lie in `output/training`; started again with the same recipe, a run continues at the
     step and batch where it stopped (bit for bit on a CPU), also on another number of devices or with another number of
     parts to a step. ConfigError when that run had another recipe or cannot fit into memory, OutputError when `output`
-    already holds a finished model. With several devices Lightning starts the other processes with the command of this
-    one, so that a script calls this under `if __name__ == "__main__"`.
+    already holds a finished model, or another run is at work on it. With several devices Lightning starts the other
+    processes with the command of this one, so that a script calls this under `if __name__ == "__main__"`.
 
     Example::
 
         pretrain(read_recipe("recipes/chem-small.toml"), data="data", output="runs/chem-small")
     """
-    first = is_first(recipe.training)
-    folder = open_run(recipe, Path(output), resume=resume, overwrite=overwrite, first=first)
-    plan = plan_run(recipe, data, output, cache=cache)
+    first, output = is_first(recipe.training), Path(output)
+    check_recipe(recipe, Path(data))
+    if not output.exists():
+        make_folder(output)
+    with alone(output) if first else contextlib.nullcontext():
+        folder = open_run(recipe, output, resume=resume, overwrite=overwrite, first=first)
+        return _run(plan_run(recipe, data, output, cache=cache), folder, first)
+
+
+def _run(plan: Plan, folder: RunFolder, first: bool) -> PretrainResult:
+    """Say what a run will take, train, and write the model."""
     if first:
         for line in plan.lines():
             log.info("%s", line)
@@ -72,6 +83,7 @@ def plan_run(
     recipe: Recipe, data: str | Path, output: str | Path, *, cache: str | Path | None = None
 ) -> Plan:
     """Prepare the data of a run and predict what it takes, without starting it."""
+    check_recipe(recipe, Path(data))
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     return make_plan(recipe, Path(data), Path(cache) if cache else RunFolder(Path(output)).path / "corpus")
@@ -86,11 +98,22 @@ def _train(plan: Plan, folder: RunFolder, first: bool) -> PretrainResult:
     with quiet(), StopRequest() as stop:
         guard = Guard(recipe, folder, run_log, stop)
         trainer = make_trainer(settings, plan.model, folder, [guard])
-        trainer.fit(module, plan.batches, ckpt_path=folder.checkpoint)
+        _fit(trainer, module, plan, folder)
     steps = trainer.global_step
     # a run that was killed between its last step and the model has nothing left to train
     finished = guard.finished or steps >= settings.steps
     return PretrainResult(folder.output, steps, finished, guard.validation, guard.test)
+
+
+def _fit(trainer: Trainer, module: LanguageModeling, plan: Plan, folder: RunFolder) -> None:
+    """Train; KeyboardInterrupt where the user presses Ctrl-C twice."""
+    try:
+        trainer.fit(module, plan.batches, ckpt_path=folder.checkpoint)
+    except SystemExit as error:
+        # Lightning makes a failure of it
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _write_model(plan: Plan, folder: RunFolder, result: PretrainResult) -> None:

@@ -1,10 +1,7 @@
 """The folder of a run: what lies where, whose it is, and where to go on."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,15 +63,25 @@ def open_run(recipe: Recipe, output: Path, *, resume: bool, overwrite: bool, fir
             _remove(folder)
     if not overwrite:
         _check_run(recipe, folder, resume)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     if first:
         (folder.path / IDENTITY).write_text(json.dumps(_identity(recipe)))
     return folder
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; OutputError where something else has its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {path} cannot be made: {error.strerror}") from None
+
+
 def _check_others(folder: RunFolder) -> None:
     """Refuse a folder that holds something else."""
     output = folder.output
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file; a model is written as a folder")
     if (
         output.is_dir()
         and any(output.iterdir())
@@ -113,23 +120,3 @@ def _remove(folder: RunFolder) -> None:
 
 def _identity(recipe: Recipe) -> dict[str, str]:
     return {"recipe": recipe.name, "identity": recipe.identity()}
-
-
-@contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process after the other work on a folder, where the system has file locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def write_through(path: Path) -> None:
-    """Wait until a file's bytes are on the disk, so that its new name never stands for half of it."""
-    with open(path, "r+b") as file:
-        os.fsync(file.fileno())

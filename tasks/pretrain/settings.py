@@ -23,6 +23,8 @@ class Recipe:
 
     name: str
     description: str
+    licence: str = ""
+    """Licence of the weights, for the model card; empty: the card states none."""
     model: dict[str, Any]
     data: DataSettings
     training: TrainingSettings
@@ -69,16 +71,21 @@ def read_recipe(path: str | Path) -> Recipe:
 
 def parse_recipe(table: dict[str, Any], default_name: str = "model") -> Recipe:
     """Turn plain tables into a recipe; ConfigError names keys that do not exist and values of a wrong type."""
-    _known(table, {"name", "description", "model", "data", "training"}, "the recipe")
+    _known(table, {"name", "description", "licence", "model", "data", "training"}, "the recipe")
+    for key in ("name", "description", "licence"):
+        _require(isinstance(table.get(key, ""), str), f"{key} must be text, not {table.get(key)!r}")
     for section in ("model", "data", "training"):
         _require(isinstance(table.get(section), dict), f"section [{section}] is missing")
     data = dict(table["data"])
     domains = data.pop("domains", [])
     _require(isinstance(domains, list), "[data] domains are written as [[data.domains]]")
+    for domain in domains:
+        _require(isinstance(domain, dict), "[data] domains are written as [[data.domains]]")
     parsed = tuple(_section(Domain, domain, "[[data.domains]]") for domain in domains)
     return Recipe(
         name=table.get("name", default_name),
         description=table.get("description", ""),
+        licence=table.get("licence", ""),
         model=dict(table["model"]),
         data=_section(DataSettings, {**data, "domains": parsed}, "[data]"),
         training=_section(TrainingSettings, table["training"], "[training]"),

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.tasks.pretrain.checkpoint_file import CheckpointFile
 from bio_xlstm.tasks.pretrain.run_folder import RunFolder
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 
@@ -39,6 +40,7 @@ def make_trainer(
             default_root_dir=folder.path,
             logger=False,
             callbacks=callbacks,
+            plugins=[CheckpointFile()],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -1,5 +1,6 @@
 """Output formats: one module each; `FORMATS` is the list, `choose_format` reads the suffix."""
 
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,11 +27,10 @@ def choose_format(output: str, name: str | None, *, per_token: bool, columns: in
 
     Raises ConfigError when the suffix is unknown or the format cannot hold what is asked for.
     """
-    form = FORMATS[name] if name else _by_suffix(output)
-    if output == "-" and form.name not in text.SEPARATORS:
-        raise ConfigError(f"standard output takes csv or tsv, not {form.name}; give a file with -o")
+    form = pick_format(output, name, FORMATS)
     if per_token and not form.per_token:
-        raise ConfigError(f"{form.name} cannot hold one vector per token; use {_known(per_token=True)}")
+        able = _known(form for form in FORMATS.values() if form.per_token)
+        raise ConfigError(f"{form.name} cannot hold one vector per token; use {able}")
     if columns > 1 and not form.several:
         raise ConfigError(f"{form.name} holds one vector per sequence: ask for one layer and one pool")
     if form.needs and find_spec(form.needs) is None:
@@ -38,15 +38,25 @@ def choose_format(output: str, name: str | None, *, per_token: bool, columns: in
     return form
 
 
-def _by_suffix(output: str) -> Format:
+def pick_format(output: str, name: str | None, formats: Mapping[str, Format]) -> Format:
+    """Return one of some formats, by its name or by the output's suffix; ConfigError where there is none."""
+    form = formats[name] if name else _by_suffix(output, formats)
+    if output == "-" and form.name not in text.SEPARATORS:
+        raise ConfigError(f"standard output takes csv or tsv, not {form.name}; give a file with -o")
+    return form
+
+
+def _by_suffix(output: str, formats: Mapping[str, Format]) -> Format:
     if output == "-":
-        return FORMATS["csv"]
+        return formats["csv"]
     name = Path(output).name.lower()
-    for form in FORMATS.values():
+    for form in formats.values():
         if name.endswith(form.suffixes):
             return form
-    raise ConfigError(f"the suffix of {output} names no format; use {_known()}, or give --format")
+    raise ConfigError(
+        f"the suffix of {output} names no format; use {_known(formats.values())}, or give --format"
+    )
 
 
-def _known(per_token: bool = False) -> str:
-    return ", ".join(form.suffixes[0] for form in FORMATS.values() if form.per_token or not per_token)
+def _known(formats: Iterable[Format]) -> str:
+    return ", ".join(form.suffixes[0] for form in formats)

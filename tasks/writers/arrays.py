@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bio_xlstm.tasks.writers.part import Part
-from bio_xlstm.tasks.writers.result import Column, Result
+from bio_xlstm.tasks.writers.result import Column, Result, RowResult
 
 
 class StreamedArray(NamedTuple):
@@ -18,14 +18,14 @@ class StreamedArray(NamedTuple):
     blocks: Callable[[], Iterator[np.ndarray]]
 
 
-def per_part(result: Result, name: str, dtype: str, cut: Callable[[Part], np.ndarray]) -> StreamedArray:
+def per_part(result: RowResult, name: str, dtype: str, cut: Callable[[Part], np.ndarray]) -> StreamedArray:
     """Return an array with one entry per row."""
     return StreamedArray(
         name, np.dtype(dtype), (result.facts["rows"],), lambda: (cut(part) for part in result)
     )
 
 
-def text_arrays(result: Result, field: str, name: str) -> list[StreamedArray]:
+def text_arrays(result: RowResult, field: str, name: str) -> list[StreamedArray]:
     """Return a column of text as `name` (UTF-8 bytes) and `name_offsets`: string i is bytes[o[i]:o[i + 1]]."""
 
     def letters() -> Iterator[np.ndarray]:
@@ -60,14 +60,23 @@ def texts_of(arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
 
 def number_arrays(result: Result) -> list[StreamedArray]:
     """Return rows, lengths, the vectors of every column and, per token, the offsets."""
-    arrays = [
+    arrays = row_numbers(result)
+    if result.per_token:
+        arrays.append(row_offsets(result))
+    return arrays + [_vectors(result, column) for column in result.columns]
+
+
+def row_numbers(result: RowResult) -> list[StreamedArray]:
+    """Return rows and lengths."""
+    return [
         per_part(result, "rows", "<i8", lambda part: part.numbers("row")),
         per_part(result, "lengths", "<i4", lambda part: part.numbers("length")),
     ]
-    if result.per_token:
-        shape = (result.facts["rows"] + 1,)
-        arrays.append(StreamedArray("offsets", np.dtype("<i8"), shape, lambda: _offsets(result)))
-    return arrays + [_vectors(result, column) for column in result.columns]
+
+
+def row_offsets(result: RowResult) -> StreamedArray:
+    """Return where the numbers of every row begin and end, (N + 1,)."""
+    return StreamedArray("offsets", np.dtype("<i8"), (result.facts["rows"] + 1,), lambda: _offsets(result))
 
 
 def _vectors(result: Result, column: Column) -> StreamedArray:
@@ -82,7 +91,7 @@ def _vectors(result: Result, column: Column) -> StreamedArray:
     )
 
 
-def _offsets(result: Result) -> Iterator[np.ndarray]:
+def _offsets(result: RowResult) -> Iterator[np.ndarray]:
     """Yield offsets[0] = 0, then the end of every row."""
     end = np.int64(0)
     yield np.zeros(1, np.int64)

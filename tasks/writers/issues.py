@@ -7,7 +7,7 @@ from typing import IO
 
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writers.part import Row
-from bio_xlstm.tasks.writers.result import Result
+from bio_xlstm.tasks.writers.result import RowResult
 
 
 def issues_path(output: Path) -> Path:
@@ -15,7 +15,7 @@ def issues_path(output: Path) -> Path:
     return output.with_name(output.name + ".issues.csv")
 
 
-def store_issues(result: Result, output: Path) -> None:
+def store_issues(result: RowResult, output: Path) -> None:
     """Write the issues of all parts in the order of the rows, or remove an older file when there are none."""
     if result.facts["issues"]:
         store_file(issues_path(output), lambda file: _write(result, file))
@@ -23,7 +23,7 @@ def store_issues(result: Result, output: Path) -> None:
         issues_path(output).unlink(missing_ok=True)
 
 
-def _write(result: Result, file: IO[bytes]) -> None:
+def _write(result: RowResult, file: IO[bytes]) -> None:
     stream = io.TextIOWrapper(file, "utf-8", newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(Row._fields)

@@ -1,7 +1,7 @@
 """NumPy .npz without pickled objects, streamed: memory holds one part whatever the number of rows."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,35 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bio_xlstm.tasks.provenance import decode
-from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, per_part, text_arrays
-from bio_xlstm.tasks.writers.result import Format, Result
+from bio_xlstm.tasks.writers.arrays import StreamedArray, number_arrays, per_part, row_numbers, text_arrays
+from bio_xlstm.tasks.writers.result import Format, Result, RowResult
 
 _STATUS = "<U16"  # the words for a status are few and short; ids are neither
 
 
 def write(result: Result, path: Path) -> None:
     """Write ids (UTF-8 bytes, offsets), status, rows, lengths, (offsets,) the vectors, and the provenance (JSON)."""
-    record = np.array(result.record())
-    arrays = [
+    write_arrays([*_texts(result), *number_arrays(result)], result, path)
+
+
+def row_arrays(result: RowResult) -> list[StreamedArray]:
+    """Return what describes the rows: ids, status, rows and lengths."""
+    return [*_texts(result), *row_numbers(result)]
+
+
+def _texts(result: RowResult) -> list[StreamedArray]:
+    return [
         *text_arrays(result, "id", "ids"),
         per_part(result, "status", _STATUS, lambda part: np.array(part.texts("status"), _STATUS)),
-        *number_arrays(result),
-        StreamedArray("provenance", record.dtype, (), lambda: iter([record])),
     ]
+
+
+def write_arrays(arrays: Iterable[StreamedArray], result: RowResult, path: Path) -> None:
+    """Write arrays, and the provenance behind them."""
+    record = np.array(result.record())
+    last = StreamedArray("provenance", record.dtype, (), lambda: iter([record]))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for array in arrays:
+        for array in (*arrays, last):
             # a bare name gives the zip epoch as time stamp: equal results are equal bytes
             with archive.open(f"{array.name}.npy", "w", force_zip64=True) as file:
                 header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}

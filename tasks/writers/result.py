@@ -1,9 +1,10 @@
 """The result of a run as the writers see it: a description, and parts that are read one at a time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from bio_xlstm.tasks.provenance import Provenance, decode
 from bio_xlstm.tasks.writers.part import Part
@@ -28,23 +29,23 @@ class Column:
         return f"L{self.written}__{self.pool}"
 
 
-@dataclass(frozen=True)
-class Result:
-    """Describe everything a writer needs; iterating over it reads the parts one by one, as often as needed."""
+class RowResult(ABC):
+    """Describe finished rows; iterating over it reads the parts one by one, as often as needed."""
 
-    columns: tuple[Column, ...]
-    store: str  # one of choices.STORE_DTYPES
-    per_token: bool
+    noun: ClassVar[str]
+    """What a good row has, with its article: "an embedding"."""
+
     provenance: Provenance
     facts: Mapping[str, int]  # sums over all parts
     read_parts: Callable[[], Iterator[Part]]
 
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """Say what stands in every row: "one vector per row of 16 numbers (fp32)"."""
+
     def __iter__(self) -> Iterator[Part]:
         return self.read_parts()
-
-    def name(self, column: Column, stem: str) -> str:
-        """Return the name of a column in a file."""
-        return column.name(stem, alone=len(self.columns) == 1)
 
     def record(self) -> str:
         """Return the provenance with the counts of rows, as JSON."""
@@ -53,14 +54,46 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Result(RowResult):
+    """Describe vectors and everything else that a writer of them needs."""
+
+    noun: ClassVar[str] = "an embedding"
+
+    columns: tuple[Column, ...]
+    store: str  # one of choices.STORE_DTYPES
+    per_token: bool
+    provenance: Provenance
+    facts: Mapping[str, int]
+    read_parts: Callable[[], Iterator[Part]]
+
+    @property
+    def content(self) -> str:
+        """Say what stands in every row."""
+        width = " or ".join(map(str, sorted({column.width for column in self.columns})))
+        count = "one vector" if len(self.columns) == 1 else f"{len(self.columns)} vectors"
+        return f"{count} per {'token' if self.per_token else 'row'} of {width} numbers ({self.store})"
+
+    def name(self, column: Column, stem: str) -> str:
+        """Return the name of a column in a file."""
+        return column.name(stem, alone=len(self.columns) == 1)
+
+
+class PartWriter(Protocol):
+    """Write parts one after the other."""
+
+    def add(self, part: Part) -> None:
+        """Write the rows of a part."""
+
+
+@dataclass(frozen=True)
 class Format:
     """Describe one output format and how to write it, read its provenance and tell a user how to load it."""
 
     name: str
     suffixes: tuple[str, ...]
-    write: Callable[[Result, Path], None]
+    write: Callable[[Any, Path], None]
     read_record: Callable[[Path], dict[str, Any] | None]
-    load_hint: Callable[[str, Result], str]
+    load_hint: Callable[[str, Any], str]
     pooled: bool = True
     per_token: bool = False
     several: bool = True  # can hold several layers or pools

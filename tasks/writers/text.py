@@ -13,7 +13,7 @@ import numpy as np
 
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writers.part import Part, Row
-from bio_xlstm.tasks.writers.result import Column, Format, Result, beside_record, read_json
+from bio_xlstm.tasks.writers.result import Column, Format, Result, RowResult, beside_record, read_json
 
 
 class TableWriter:
@@ -56,7 +56,7 @@ def text_file(path: Path) -> Iterator[IO[str]]:
         yield stack.enter_context(io.TextIOWrapper(raw, "utf-8", newline=""))
 
 
-def store_record(result: Result, output: Path) -> None:
+def store_record(result: RowResult, output: Path) -> None:
     """Write the provenance beside an output: a comment inside would break readers of tables."""
     text = result.record() + "\n"
     store_file(beside_record(output), lambda file: file.write(text.encode()))

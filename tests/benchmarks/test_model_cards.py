@@ -31,6 +31,7 @@ def carded(shop: Any, tmp_path: Path, load: Load) -> Path:
         "weights": bx.load(str(tmp_path / "model")).weight_hash()[:16],
         "date": "2026-01-02",
         "machine": {"cpu": "some", "threads": 1, "torch": "2"},
+        "options": {"tokens": 0, "window": 0},
         "kind": "dna",
         "objective": "causal",
         "part": "test",
@@ -116,3 +117,75 @@ def test_results_of_another_recipe_are_left_out(
     file.write_text(json.dumps({**json.loads(file.read_text()), "recipe": "other"}))
     assert cards(run, carded) == 1
     assert "or with another recipe's data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"options": {"tokens": 500, "window": 0}}, "it was measured with tokens 500, not 0"),
+        ({"options": {"tokens": 0, "window": 64}}, "it was measured with window 64, not 0"),
+        ({"options": {}}, "it was measured with tokens None, not 0"),
+        ({"rows": []}, "its run was ended early, or made shorter"),
+    ],
+)
+def test_runs_that_were_made_shorter_reach_no_card(
+    run: Run, carded: Path, capsys: pytest.CaptureFixture[str], change: dict, reason: str
+) -> None:
+    file = carded / "results" / "any.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert cards(run, carded) == 1
+    assert f"left out: perplexity of tiny, as {reason}" in capsys.readouterr().err
+    document, card = (carded / "models.md").read_text(), (carded / "model" / "README.md").read_text()
+    assert "fly" not in document and "fly" not in card
+    assert "Not measured for these weights: `benchmarks/perplexity.py`." in document
+
+
+def test_every_kind_of_short_run_is_told_from_a_whole_one(shop: Any, load: Load) -> None:
+    module, model = load("model_cards"), bx.load(str(shop.model("chem")))
+    names = ("xLSTM", "LSTM", "Transformer")
+    peers = {
+        "benchmark": "language_models",
+        "options": {"tokens": 0, "seeds": 2},
+        "comparison": {"steps": 2000},
+        "rows": [{"model": name, "seed": seed} for name in names for seed in (0, 1)],
+    }
+    drawn = {"benchmark": "molecules", "options": {"count": 10_000, "temperature": 1.0}, "fcd": None}
+    probed = {
+        "benchmark": "probes",
+        "options": {"only": "", "limit": 6000, "splits": 3, "resamples": 1000},
+        "rows": [{}] * 3,
+    }
+    read = {
+        "benchmark": "homologs",
+        "options": {"limit": 0, "proteins": 10, "longest": 1000},
+        "sizes": [0, 1, 10, 50],
+        "rows": [{}],
+    }
+    for whole in (peers, drawn, probed, read):
+        assert module.shortened(whole, model) == ""
+    for short in (
+        peers | {"rows": peers["rows"][:-1]},
+        peers | {"comparison": {"steps": 4}},
+        {"benchmark": "molecules", "options": drawn["options"]},
+        drawn | {"options": {"count": 100, "temperature": 1.0}},
+        probed | {"rows": [{}]},
+        probed | {"options": {**probed["options"], "only": "esol"}},
+        read | {"sizes": [0, 1]},
+        read | {"options": {**read["options"], "limit": 3}},
+    ):
+        assert module.shortened(short, model) != "", short
+
+
+@pytest.mark.parametrize("script", ("perplexity", "language_models", "molecules", "homologs", "probes"))
+def test_a_run_without_options_can_reach_a_card(
+    load: Load, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    words = ["r.toml", "--data", "d", "--cache", "c"]
+    if script == "probes":
+        words = ["tiny", "--data", "d"]
+    elif script != "language_models":
+        words = ["tiny", *words]
+    monkeypatch.setattr("sys.argv", [f"{script}.py", *words])
+    asked = vars(load(script).parse())
+    for name, needed in load("model_cards").BENCHMARKS[script].options.items():
+        assert asked[name] == needed, name

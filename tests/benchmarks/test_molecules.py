@@ -15,47 +15,6 @@ Run = Callable[..., str]
 Load = Callable[[str], ModuleType]
 
 
-def test_molecules_are_read(load: Load) -> None:
-    sets = load("molecule_sets")
-    found = sets.read_molecules(["OCC", "C1CC", "", "F[C@H](Cl)c1ccccc1"])
-    assert found[1] is None and found[2] is None
-    assert found[0] == ("CCO", "CCO", "")
-    assert found[3].scaffold == "c1ccccc1" and "@" in found[3].canonical and "@" not in found[3].flat
-    assert sets.flat_forms(["F[C@H](Cl)Br", "F[C@@H](Cl)Br", "C1CC"]) == {"FC(Cl)Br"}
-
-
-def test_internal_diversity_is_that_of_all_pairs(load: Load) -> None:
-    sets = load("molecule_sets")
-    smiles = ["CCO", "CCN", "c1ccccc1", "CC(=O)O", "c1ccncc1O"]
-    prints = sets.fingerprints(smiles)
-    pairs = [(a, b) for n, a in enumerate(prints) for b in prints[:n]]
-    wanted = 1 - np.mean([(a & b).sum() / (a | b).sum() for a, b in pairs])
-    assert sets.internal_diversity(prints, rows=2) == pytest.approx(wanted, abs=1e-6)
-    assert np.isnan(sets.internal_diversity(prints[:1]))
-    assert sets.fingerprints(["CCCCCC"], counts=True).max() > 1
-
-
-def test_the_distance_is_frechets(load: Load) -> None:
-    sets = load("molecule_sets")
-    rng = np.random.default_rng(0)
-    one, other = (sets.Activations.of(rng.normal(size=(40, 6)) * scale + 1) for scale in (1.0, 2.0))
-    assert sets.frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
-    assert sets.frechet_distance(one, other) == pytest.approx(sets.frechet_distance(other, one))
-    # of uncorrelated variates: means apart, and standard deviations apart
-    a = sets.Activations(np.array([1.0, 0.0]), np.diag([4.0, 9.0]), 2)
-    b = sets.Activations(np.array([0.0, 2.0]), np.diag([1.0, 16.0]), 2)
-    assert sets.frechet_distance(a, b) == pytest.approx(1 + 4 + (2 - 1) ** 2 + (3 - 4) ** 2)
-
-
-def test_the_distance_of_chemnet_is_fcd(load: Load) -> None:
-    fcd = pytest.importorskip("fcd")
-    sets = load("molecule_sets")
-    one = ["C" * n + "O" for n in range(1, 30)]
-    other = ["C" * n + "N" for n in range(1, 30)]
-    found = sets.frechet_distance(sets.chemnet(one), sets.chemnet([*other, "C" * 400]))
-    assert found == pytest.approx(fcd.get_fcd(one, other, device="cpu"), rel=1e-3)
-
-
 def test_molecules_are_drawn_and_described(
     shop: Any, run: Run, load: Load, molecules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """`bioxlstm pretrain`: what it says, what it overrides, how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +165,60 @@ def test_recipe_errors_end_with_exit_code_two(recipe: Path, capsys: pytest.Captu
     recipe.write_text(RECIPE + "step = 2\n")
     assert run(recipe) == 2
     assert "has no key step; known:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("dim = 32", "dmi = 32"), "[model] unknown model setting dmi"),
+        (('"chem"', '"chm"'), "[model] unknown family 'chm'; known: "),
+        (("dim = 32", 'dim = "32"'), "[model] dim must be a positive whole number, not '32'"),
+        (("heads = 2", 'heads = 2\nobjective = "infill"'), "objective 'infill' needs the masks"),
+        (('"smiles"', '"protein"'), "[data] kind is protein, but a model of family 'chem' reads smiles"),
+        (("m.smi", "gone.smi"), "gone.smi (domain 'known') does not exist; name the data folder with --data"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    recipe: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], message: str
+) -> None:
+    recipe.write_text(RECIPE.replace(*change))
+    # only what is wrong with the recipe itself is wrong usage
+    assert run(recipe) == (1 if "gone" in message else 2)
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and message in said and said.count("\n") == 1
+    assert not (recipe.parent / "out").exists()
+
+
+def test_ctrl_c_twice_ends_at_once_and_says_how_to_go_on(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.tasks.pretrain import run as run_module
+
+    class Impatient(run_module.Guard):
+        def on_train_batch_end(self, *_) -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(run_module, "Guard", Impatient)
+    monkeypatch.setattr("sys.argv", ["bioxlstm", "pretrain", "tiny.toml", "--overwrite", "-o", "out"])
+    before = signal.getsignal(signal.SIGINT)
+    assert run(recipe) == 130
+    assert signal.getsignal(signal.SIGINT) == before
+    assert capsys.readouterr().err.endswith("this run stopped:\n  bioxlstm pretrain tiny.toml -o out\n")
+
+
+def test_two_runs_cannot_write_one_model(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from bio_xlstm.tasks.pretrain.turns import alone
+
+    with alone(recipe.parent / "out"):
+        assert run(recipe) == 1
+    assert "another run is writing" in capsys.readouterr().err
+    assert run(recipe, "-q") == 0
+    assert not list(recipe.parent.glob("*.lock"))
+
+
+def test_records_that_are_left_out_are_said(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (recipe.parent / "m.smi").write_text("CCO\nMKV\n")
+    assert run(recipe, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "known: trained on 1 sequence, 3 tokens; left out 1 of 2 records (1 unknown_token)" in said

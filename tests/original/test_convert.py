@@ -44,7 +44,7 @@ def refused(source: Path, message: str, error: type[BioXlstmError] = ModelError,
     with pytest.raises(error) as caught:
         convert(source, target, **choices)
     assert message in str(caught.value) and "\n" not in str(caught.value)
-    assert not target.exists() or not list(target.iterdir())
+    assert not target.exists()
 
 
 def test_a_dna_model_can_be_used(tmp_path: Path) -> None:
@@ -270,6 +270,50 @@ def test_a_taken_target_is_kept(tmp_path: Path) -> None:
         convert(source, tmp_path / "file" / "below")
 
 
+def test_a_card_that_is_not_ours_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "project"
+    target.mkdir()
+    (target / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match="project holds a README.md already; --overwrite replaces"):
+        convert(dna(tmp_path / "a"), target)
+    assert (target / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", (OSError(28, "No space left on device"), KeyboardInterrupt()))
+@pytest.mark.parametrize("place", ("_write_weights", "json.dumps"))
+def test_what_could_not_be_written_whole_is_taken_back(
+    place: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = dna(tmp_path / "a"), tmp_path / "new" / "model"
+
+    def fail(*arguments: Any, **_: Any) -> None:
+        if isinstance(arguments[0], Path):
+            arguments[0].write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(f"bio_xlstm.original.write.{place}", fail)
+    wanted = OutputError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(wanted, match="cannot be written: No space left" if wanted is OutputError else None):
+        convert(source, target)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_model_survives_that_its_successor_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model"
+    convert(dna(tmp_path / "a"), target)
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bio_xlstm.original.write._write_weights", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        convert(dna(tmp_path / "b", seed=1), target, overwrite=True)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+
+
 def test_unknown_sources_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "nowhere: no such file or folder")
     empty = tmp_path / "empty"
@@ -343,7 +387,9 @@ def test_strands_that_pair_other_bases_are_refused(tmp_path: Path) -> None:
 
 def test_embedded_positions_and_shared_strands_do_not_go_together(tmp_path: Path) -> None:
     weights = shared_strands(v1_weights(blocks=2, slstm_at=(0, 1), sinusoidal=True, dtype=F32))
-    refused(write_dna(tmp_path / "a", weights, DNA), "positions that embeddings or gates see count from one end")
+    refused(
+        write_dna(tmp_path / "a", weights, DNA), "positions that embeddings or gates see count from one end"
+    )
 
 
 def test_a_small_vocabulary_needs_its_tokenizer(tmp_path: Path) -> None:

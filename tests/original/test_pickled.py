@@ -132,6 +132,18 @@ def test_truncated_files_are_named(keep: float, zipped: bool, tmp_path: Path) ->
     assert refusal(path).startswith(" is damaged, or torch.save did not write it: ")
 
 
+def test_what_a_download_that_broke_off_leaves_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(WEIGHTS, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert refusal(path).endswith(": the file is cut off, its end is missing")
+    path.write_bytes(b"")
+    assert refusal(path).endswith(": the file is empty")
+    path.unlink()
+    path.mkdir()
+    assert refusal(path).endswith("Is a directory: '" + str(path) + "'")
+
+
 def test_other_archives_are_named(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     with zipfile.ZipFile(path, "w") as archive:

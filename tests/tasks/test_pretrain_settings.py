@@ -37,7 +37,10 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"speed": 3}, r"the recipe has no key speed; known: data, description, model, name, training"),
+        (
+            {"speed": 3},
+            r"the recipe has no key speed; known: data, description, licence, model, name, training",
+        ),
         ({"model": None}, r"section \[model\] is missing"),
         ({"model__family": None}, r"\[model\] needs a family"),
         ({"data__windows": 3}, r"\[data\] has no key windows; known: .*window"),
@@ -48,7 +51,10 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
         ({"data__domains": [{"name": "a"}]}, r"\[\[data.domains\]\] is incomplete: .*files"),
         ({"data__domains": []}, r"needs at least one \[\[data.domains\]\]"),
         ({"data__domains": "x"}, r"domains are written as \[\[data.domains\]\]"),
-        ({"data__domains": [{"name": "a", "files": []}] * 2}, r"domain names repeat: a, a"),
+        ({"data__domains": [{"name": "a", "files": ["x"]}] * 2}, r"domain names repeat: a, a"),
+        ({"name": 3}, r"name must be text, not 3"),
+        ({"licence": ["MIT"]}, r"licence must be text, not \['MIT'\]"),
+        ({"data__domains": ["x"]}, r"domains are written as \[\[data.domains\]\]"),
         ({"data__split": "luck"}, r"split must be one of hash, scaffold, families, tail, not 'luck'"),
         ({"data__window": "long"}, r"\[data\] window must be a whole number, not 'long'"),
         ({"data__window": 1}, r"window must be at least 2 tokens, not 1"),

@@ -1,16 +1,21 @@
 """Corpora: deduplicated, split without leaks, prepared once, streamed to disk."""
 
+import errno
 import lzma
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.errors import ConfigError, InputError, OutputError
+from bio_xlstm.tasks.pretrain import corpus as corpus_module
 from bio_xlstm.tasks.pretrain import words as words_module
 from bio_xlstm.tasks.pretrain.chemistry import molecule_keys, scaffold_key
-from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
+from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare, unreadable_records
 from bio_xlstm.tasks.pretrain.data_settings import DataSettings, Domain
 from bio_xlstm.tasks.pretrain.gathering import Gathered, first_copies, gather
 from bio_xlstm.tasks.pretrain.parts import HELD_OUT, TEST, TRAIN
@@ -26,7 +31,7 @@ SMILES, PROTEIN = TOKENIZERS["smiles"](), TOKENIZERS["protein"]()
 
 def settings(*shares: float, kind: str = "protein", **changes) -> DataSettings:
     """Make settings of domains that hold out the given shares."""
-    domains = tuple(Domain(name=str(n), files=(), held_out=share) for n, share in enumerate(shares))
+    domains = tuple(Domain(name=str(n), files=("x",), held_out=share) for n, share in enumerate(shares))
     return DataSettings(kind=kind, domains=domains, **changes)
 
 
@@ -87,7 +92,7 @@ def test_the_test_part_is_taken_from_what_is_held_out_first(gathered: Callable[.
     counts = {part: np.bincount(numbers, minlength=3).tolist() for part, numbers in domains.items()}
     assert counts[TEST][1] == counts[HELD_OUT][1] == counts[TRAIN][2] == 0
     assert 15 < counts[TEST][0] < 55 and 15 < counts[TEST][2] < 55 and counts[HELD_OUT][2] > 70
-    one = Domain(name="a", files=(), held_out=0.2, test=0.0)
+    one = Domain(name="a", files=("x",), held_out=0.2, test=0.0)
     assert data.test_share(one) == 0.0 and data.test_share(data.domains[0]) == 0.25
 
 
@@ -229,10 +234,10 @@ def test_words_are_the_same_in_however_many_turns_they_are_counted(
 def test_tails_are_contiguous_and_marked(gathered: Callable[..., Gathered]) -> None:
     genome = [Piece(np.arange(100, dtype=np.uint8), 0), Piece(np.arange(10, dtype=np.uint8), 1)]
     found = gathered(genome)
-    parts = SPLITTERS["tail"](found, np.ones(2, bool), settings(0.1, 1.0, split="tail"))
+    parts = SPLITTERS["tail"](found, np.ones(2, bool), settings(0.1, 1.0, kind="dna", split="tail"))
     lengths = {part: (cuts.end - cuts.begin).tolist() for part, cuts in parts.items()}
     assert lengths == {TRAIN: [90], HELD_OUT: [10, 10], TEST: []}
-    parts = SPLITTERS["tail"](found, np.ones(2, bool), settings(0.1, 1.0, split="tail", test=0.2))
+    parts = SPLITTERS["tail"](found, np.ones(2, bool), settings(0.1, 1.0, kind="dna", split="tail", test=0.2))
     spans = {part: list(zip(cuts.begin, cuts.end, strict=True)) for part, cuts in parts.items()}
     assert spans == {TRAIN: [(0, 70)], HELD_OUT: [(70, 80), (0, 8)], TEST: [(80, 100), (8, 10)]}
 
@@ -248,9 +253,9 @@ def recipe(domains: list[dict], **data):
     )
 
 
-def everything(files: list[str], **data):
+def everything(files: list[str], held_out: float = 0.3, **data):
     """Describe a corpus of one domain."""
-    return recipe([{"name": "all", "files": files, "held_out": 0.3}], **data)
+    return recipe([{"name": "all", "files": files, "held_out": held_out}], **data)
 
 
 def test_a_corpus_is_prepared_once_and_holds_no_repeats(tmp_path: Path) -> None:
@@ -348,4 +353,104 @@ def test_missing_files_and_unknown_kinds_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\*.smi \(domain 'all'\) does not exist"):
         prepare(everything(["gone*.smi"]), tmp_path, tmp_path)
     with pytest.raises(ConfigError, match=r"kind must be one of .*, not 'rna'"):
-        prepare(everything([], kind="rna"), tmp_path, tmp_path)
+        prepare(everything(["a.smi"], kind="rna"), tmp_path, tmp_path)
+
+
+def test_a_domain_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("MKTAYIAK\nMKV\n")
+    message = "domain 'all': none of 2 records can be read as smiles: 'M' at position 1 is not a SMILES token"
+    with pytest.raises(InputError, match=message):
+        prepare(everything(["a.smi"]), tmp_path, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_records_that_cannot_be_read_are_counted_by_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name,smiles\nx,CCO\ny,MKV\nz,CCN,1\nv,\n")
+    report = prepare(everything(["a.csv"], held_out=0), tmp_path, tmp_path / "cache").report["all"]
+    assert report["unreadable"] == {"unknown_token": 1, "error": 1, "empty": 1}
+    told = unreadable_records(report)
+    assert told == "left out 3 of 4 records (1 unknown_token, 1 error, 1 empty)"
+
+
+def test_domains_whose_names_begin_alike_are_counted_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nCCN\n")
+    domains = [{"name": name, "files": ["a.smi"]} for name in ("human", "human chr4")]
+    report = prepare(recipe(domains), tmp_path, tmp_path / "cache").report
+    assert [entry["read"] for entry in report.values()] == [2, 2]
+    assert not [key for key in report["human"] if "chr4" in key]
+
+
+def test_a_preparation_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nCCN\n")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(corpus_module, "copy_store", full)
+    with pytest.raises(
+        OutputError, match=r"no space is left for the prepared data under .*cache \(--cache\)"
+    ):
+        prepare(everything(["a.smi"], held_out=0), tmp_path, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="the folder .*file cannot be made: File exists"):
+        prepare(everything(["a.smi"], held_out=0), tmp_path, tmp_path / "file")
+
+
+def test_corpora_of_one_cache_are_prepared_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.smi").write_text(f"CCO\n{'C' * ord(name)}\n")
+    both, plain, written = threading.Barrier(2, timeout=30), corpus_module._fill, []
+
+    def meet(settings: DataSettings, data: Path, folder: Path) -> None:
+        written.append(folder)
+        # breaks where one waits until the other is done
+        both.wait()
+        plain(settings, data, folder)
+
+    monkeypatch.setattr(corpus_module, "_fill", meet)
+    with ThreadPoolExecutor(2) as pool:
+        work = [
+            pool.submit(prepare, everything([f"{name}.smi"], held_out=0), tmp_path, tmp_path / "cache")
+            for name in "ab"
+        ]
+        assert all(len(one.result().train) for one in work)
+    assert len(set(written)) == 2
+    assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == ["", ""]
+
+
+def test_one_corpus_is_prepared_by_one_while_the_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nCCN\n")
+    plain, written = corpus_module._fill, []
+
+    def slow(settings: DataSettings, data: Path, folder: Path) -> None:
+        written.append(folder)
+        time.sleep(0.2)
+        plain(settings, data, folder)
+
+    monkeypatch.setattr(corpus_module, "_fill", slow)
+    with ThreadPoolExecutor(3) as pool:
+        work = [
+            pool.submit(prepare, everything(["a.smi"], held_out=0), tmp_path, tmp_path / "cache")
+            for _ in range(3)
+        ]
+        assert {len(one.result().train) for one in work} == {2}
+    assert len(written) == 1
+
+
+def test_a_prepared_corpus_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nCCN\n")
+    prepare(everything(["a.smi"], held_out=0), tmp_path, tmp_path / "cache")
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(corpus_module, "one_at_a_time", refused)
+    monkeypatch.setattr(corpus_module, "make_folder", refused)
+    assert len(prepare(everything(["a.smi"], held_out=0), tmp_path, tmp_path / "cache").train) == 2

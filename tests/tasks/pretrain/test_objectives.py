@@ -20,7 +20,7 @@ from bio_xlstm.tokenizers import TOKENIZERS, Tokenizer
 
 DNA, PROTEIN, SMILES = (TOKENIZERS[kind]() for kind in ("dna", "protein", "smiles"))
 SYMMETRIC = type(DNA)(specials=DNA.specials._replace(start=None, stop=None))
-DATA = DataSettings(kind="dna", domains=(Domain(name="a", files=()),))
+DATA = DataSettings(kind="dna", domains=(Domain(name="a", files=("x",)),))
 
 
 def genome(length: int = 60_000, seed: int = 0) -> TokenStore:

@@ -45,7 +45,7 @@ def test_the_card_names_data_licences_training_and_quality(data: Path, recipe: M
 def test_the_card_says_how_the_model_reads(data: Path, recipe: MakeRecipe) -> None:
     pretrain(recipe(steps=1, model={"slstm_at": [0]}), data, data / "out")
     card = (data / "out" / "README.md").read_text()
-    assert "1 sLSTM blocks, 2 heads. It reads from left to right, and predicts the next token." in card
+    assert "1 sLSTM block, 2 heads. It reads from left to right, and predicts the next token." in card
 
 
 def test_test_data_are_looked_at_once_at_the_end(data: Path, recipe_table: MakeRecipe) -> None:

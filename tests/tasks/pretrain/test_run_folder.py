@@ -1,5 +1,6 @@
 """What a run finds in its folder decides whether it begins, goes on or refuses."""
 
+import errno
 import os
 import signal
 import threading
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bio_xlstm.errors import ConfigError, OutputError
-from bio_xlstm.tasks.pretrain.run_folder import one_at_a_time, open_run
+from bio_xlstm.tasks.pretrain.checkpoint_file import CheckpointFile
+from bio_xlstm.tasks.pretrain.run_folder import open_run
 from bio_xlstm.tasks.pretrain.settings import with_overrides
 from bio_xlstm.tasks.pretrain.stop_request import StopRequest
+from bio_xlstm.tasks.pretrain.turns import alone, one_at_a_time
 
 MakeRecipe = Callable[..., Any]
 
@@ -71,13 +75,43 @@ def test_a_folder_of_others_is_left_alone(tmp_path: Path, recipe: MakeRecipe) ->
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["a.txt"]
 
 
-def test_one_prepares_while_the_others_wait(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, recipe: MakeRecipe) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OutputError, match="file is a file; a model is written as a folder"):
+        open_run(recipe(), tmp_path / "file", resume=True, overwrite=True)
+    with pytest.raises(OutputError, match=r"the folder .*training cannot be made: Not a directory"):
+        open_run(recipe(), tmp_path / "file" / "out", resume=True, overwrite=False)
+
+
+def test_a_second_run_leaves_the_first_alone(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with alone(output):
+        with pytest.raises(OutputError, match="another run is writing .*out just now"), alone(output):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["out.lock"]
+    with alone(output):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_write_access_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with (
+        pytest.raises(OutputError, match="out cannot be written: Permission denied"),
+        alone(tmp_path / "out"),
+    ):
+        pass
+
+
+def test_one_works_while_the_others_wait(tmp_path: Path) -> None:
     inside, most = 0, 0
 
     def work() -> None:
         nonlocal inside, most
-        with one_at_a_time(tmp_path / "cache"):
+        with one_at_a_time(tmp_path / "made"):
             inside += 1
             most = max(most, inside)
             time.sleep(0.01)
@@ -88,7 +122,23 @@ def test_one_prepares_while_the_others_wait(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == 1
+    assert most == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    CheckpointFile().save_checkpoint({"step": 1}, path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="last.ckpt cannot be written: No space left on device; what was"):
+        CheckpointFile().save_checkpoint({"step": 2}, path)
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
+    assert torch.load(path, weights_only=True) == {"step": 1}
 
 
 def test_signals_are_noted_and_handed_back() -> None:

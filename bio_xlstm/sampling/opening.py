@@ -1,0 +1,83 @@
+"""What stands before what is drawn: a prompt, a context, or only the start token."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bio_xlstm.errors import ConfigError
+from bio_xlstm.likelihoods import asked_ids
+from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.state import ModelState
+from bio_xlstm.tokenizers.tokenizer import Tokenizer
+
+# tokens that are read at once
+_PIECE = 4096
+
+
+class Opening(NamedTuple):
+    """Hold where a sample begins; one opening serves any number of samples."""
+
+    last: int  # the id that is read first
+    state: ModelState | None = None  # of one sequence, before `last`
+    ids: np.ndarray = np.zeros(0, np.int64)  # (P,) given ids that are part of the sample
+    logprob: float = 0.0  # of these, in nats
+
+
+def open_sequence(
+    model: SequenceModel, ids: np.ndarray | None = None, state: ModelState | None = None
+) -> Opening:
+    """Read the first ids (P,) of a sequence, after what a state remembers."""
+    start = start_of(model.tokenizer)
+    if ids is None or not len(ids):
+        return Opening(start, state)
+    tokens = np.concatenate(([start], ids)).astype(np.int64)
+    # what stands for several, such as N, has no probability that counts
+    targets = np.where(asked_ids(model.tokenizer, stops=False)[tokens[1:]], tokens[1:], -1)
+    after, logprob = read(model, tokens[:-1], state, targets=targets)
+    return Opening(int(tokens[-1]), after, tokens[1:], logprob)
+
+
+@torch.no_grad()
+def read(
+    model: SequenceModel,
+    tokens: np.ndarray,
+    state: ModelState | None = None,
+    *,
+    targets: np.ndarray | None = None,
+    positions: np.ndarray | None = None,
+) -> tuple[ModelState, float]:
+    """Read tokens (T,), any number of them, in pieces; return the state after them and log p of `targets` (T,).
+
+    Negative targets do not count.
+    """
+    if not model.causal:
+        raise ConfigError(f"{model.name} {model.config.sight}: only causal models can be read token by token")
+    logprob = 0.0
+    for begin in range(0, len(tokens), _PIECE):
+        piece = slice(begin, begin + _PIECE)
+        placed = None if positions is None else _row(model, positions[piece])
+        out = model(_row(model, tokens[piece]), state=state, positions=placed)
+        state = out.state
+        if targets is not None:
+            logprobs = out.logits[0].double().log_softmax(1)
+            wanted = _row(model, targets[piece]).T
+            found = logprobs.gather(1, wanted.clamp(min=0)).masked_fill(wanted < 0, 0.0)
+            logprob += float(found.sum())
+    assert state is not None, "there is at least one token"
+    return state, logprob
+
+
+def start_of(tokenizer: Tokenizer) -> int:
+    """Return the start token; ConfigError where a vocabulary does not frame its sequences."""
+    if tokenizer.start is None or tokenizer.stop is None:
+        raise ConfigError(
+            f"the {tokenizer.kind} vocabulary has no start or stop token: nothing can be drawn from it"
+        )
+    return tokenizer.start
+
+
+def _row(model: SequenceModel, values: np.ndarray) -> Tensor:
+    """Return numbers as (1, T)."""
+    return torch.from_numpy(values.astype(np.int64))[None].to(model.device)

@@ -1,0 +1,84 @@
+"""A job: everything that a command which turns a file of records into a file of rows settles before it computes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
+
+from bio_xlstm.records import Record, RecordSource
+from bio_xlstm.tasks.embed.compute import Worker
+from bio_xlstm.tasks.embed.prepare import Preparation, Ready
+from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
+from bio_xlstm.tasks.file_request import FileRequest
+from bio_xlstm.tasks.finished import finished_record
+from bio_xlstm.tasks.provenance import Provenance
+from bio_xlstm.tasks.writers.part import Part
+from bio_xlstm.tasks.writers.result import Format, PartWriter, RowResult
+
+if TYPE_CHECKING:
+    from bio_xlstm.models.model import SequenceModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileJob(ABC):
+    """Hold what is settled before the first record is computed; a command adds what it computes and writes."""
+
+    smaller: ClassVar[str]
+    """What needs less room on the disk, in words."""
+
+    request: FileRequest
+    source: RecordSource
+    worker: Worker[Any]
+    preparation: Preparation
+    form: Format
+    provenance: Provenance
+
+    @abstractmethod
+    def compute(self, ready: Sequence[Ready]) -> Part:
+        """Compute the rows of one unit."""
+
+    @abstractmethod
+    def result(
+        self,
+        provenance: Provenance,
+        facts: Mapping[str, int],
+        read_parts: Callable[[], Iterable[Part]],
+    ) -> RowResult:
+        """Describe finished parts for the writers."""
+
+    @abstractmethod
+    def table(self, stream: TextIO) -> PartWriter:
+        """Begin a table on standard output."""
+
+    @abstractmethod
+    def sizes(self) -> tuple[int, int]:
+        """Estimate the bytes of the output, and of the parts that lie beside it until it is complete."""
+
+    @abstractmethod
+    def planned(self) -> str:
+        """Say what the output will hold: "1,000 rows of 192 numbers"."""
+
+    @property
+    def model(self) -> "SequenceModel":
+        """Return the model."""
+        return self.worker.model
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of this run: all, or those of its limit and shard."""
+        return selected(self.source, self.request.limit, self.request.shard)
+
+    def units(self) -> Iterator[list[Record]]:
+        """Yield the units of work."""
+        return cut_units(self.records(), unit_tokens(self.worker.batch_tokens, self.request.per_token))
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Count the records of this run; reads the input once."""
+        return survey(self.records())
+
+    def finished(self) -> Mapping[str, Any] | None:
+        """Return the record of the output where it is complete; OutputError where it may not be replaced."""
+        output, read = Path(self.request.output), self.form.read_record
+        return finished_record(output, self.provenance, read, self.request.overwrite, folder=self.form.folder)

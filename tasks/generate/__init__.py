@@ -1,0 +1,1 @@
+"""New molecules, proteins and DNA from a causal model."""

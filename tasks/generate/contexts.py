@@ -1,0 +1,134 @@
+"""Contexts from a file: molecules of one kind, or homologs, permuted and laid out as in training."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.homologs import sample_homologs
+from bio_xlstm.records import RecordSource, open_records
+from bio_xlstm.records.alignment import read_alignment
+from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.embed.setup import KIND_WORDS
+from bio_xlstm.tokenizers.tokenizer import Tokenizer, counted
+
+Say = Callable[[str], None]
+Members = list[np.ndarray]
+
+
+class Extent(NamedTuple):
+    """Say how much of a file a context holds."""
+
+    tokens: int | None = None  # at most so many, starts and stops included; None: any number
+    members: int | None = None  # at most so many
+    contexts: int | None = None  # so many contexts; None: one of homologs, of molecules as many as hold all
+
+
+def read_contexts(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
+    """Read a file as contexts, each a list of bare ids; InputError where it holds nothing for this model."""
+    source = open_context(path, tokenizer.kind)
+    if tokenizer.kind == "protein":
+        return _families(path, tokenizer, extent, seed)
+    return _sets(source, tokenizer, extent, seed, say)
+
+
+def open_context(path: str, kind: str) -> RecordSource:
+    """Open a file and compare what it holds with what a model reads."""
+    if kind not in ("smiles", "protein"):
+        raise ConfigError(
+            "--context is for molecules and proteins; a DNA sequence is continued with --prompt"
+        )
+    source = open_records(path)
+    try:
+        found = source.kind
+    except InputError:
+        # letters that do not tell: the model does
+        return source.with_kind(kind)
+    if found != kind:
+        raise InputError(
+            f"{source.name} holds {KIND_WORDS[found]}, but the context of this model holds {KIND_WORDS[kind]}"
+        )
+    return source
+
+
+def _sets(source: RecordSource, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
+    """Read molecules in random order, and divide them among contexts of about equal size."""
+    ready = Preparation(tokenizer, chemistry=True)(list(source))
+    bad = [one.row for one in ready if not len(one.ids)]
+    members = [one.ids for one in ready if len(one.ids)]
+    if bad:
+        say(
+            f"{source.name}: {counted(len(bad), 'molecule')} left out of the context, "
+            f"row {bad[0].row} first: {bad[0].status}. {bad[0].detail}"
+        )
+    if not members:
+        raise InputError(f"{source.name} holds no molecule that can be read: the context is empty")
+    costs = np.array([len(ids) + 2 for ids in members])
+    _check_room(source.name, costs, extent, "molecule")
+    rng = np.random.default_rng(seed)
+    if extent.contexts is None:
+        return [
+            [members[i] for i in group] for group in divided(rng.permutation(len(members)), costs, extent)
+        ]
+    return [
+        [members[i] for i in fitting(rng.permutation(len(members)), costs, extent)]
+        for _ in range(extent.contexts)
+    ]
+
+
+def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int) -> list[Members]:
+    """Draw homologs, the rare ones sooner, and with them the first sequence of the file, in random order."""
+    family = read_alignment(path)
+    costs = np.array([len(sequence) + 1 for sequence in family.sequences])
+    _check_room(path, costs, extent, "protein")
+    rng = np.random.default_rng(seed)
+    room = None if extent.tokens is None else extent.tokens - int(costs[0])
+    count = None if extent.members is None else extent.members - 1
+    found = []
+    for _ in range(extent.contexts or 1):
+        # the first sequence is what the others are compared with: it is a homolog as well
+        others = sample_homologs(family, rng, count=count, tokens=None if room is None else max(room, 0))
+        chosen = rng.permutation(np.append(others, 0))
+        if room is not None and room < 0:
+            chosen = fitting(rng.permutation(len(costs)), costs, extent)
+        found.append([tokenizer.prepare(family.sequences[i]).ids for i in chosen.tolist()])
+    return found
+
+
+def divided(order: np.ndarray, costs: np.ndarray, extent: Extent) -> list[np.ndarray]:
+    """Divide members in their order among as few contexts as hold them all, about as many in each.
+
+    >>> [group.tolist() for group in divided(np.arange(5), np.full(5, 3), Extent(tokens=9))]
+    [[0, 1, 2], [3, 4]]
+    """
+    kept = order if extent.tokens is None else order[costs[order] <= extent.tokens]
+    for count in range(1, len(kept) + 1):
+        groups = np.array_split(kept, count)
+        if all(_fits(costs[group], extent) for group in groups):
+            return groups
+    raise AssertionError("a member fits alone")
+
+
+def fitting(order: np.ndarray, costs: np.ndarray, extent: Extent) -> np.ndarray:
+    """Take members in their order, leaving out what does not fit any more."""
+    taken: list[int] = []
+    room = np.inf if extent.tokens is None else extent.tokens
+    for member in order.tolist():
+        if costs[member] <= room and len(taken) < (extent.members or len(order)):
+            taken.append(member)
+            room -= costs[member]
+    return np.array(taken, np.int64)
+
+
+def _fits(costs: np.ndarray, extent: Extent) -> bool:
+    within = extent.tokens is None or costs.sum() <= extent.tokens
+    return bool(within and (extent.members is None or len(costs) <= extent.members))
+
+
+def _check_room(name: str, costs: np.ndarray, extent: Extent, noun: str) -> None:
+    """Refuse a budget into which nothing fits."""
+    if extent.tokens is not None and costs.min() > extent.tokens:
+        raise ConfigError(
+            f"{name}: no {noun} fits into a context of {extent.tokens} tokens, the shortest takes {costs.min()}"
+        )

@@ -1,0 +1,116 @@
+"""What is given beside the model: contexts and states, prompts, scaffolds, and proteins to make anew."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bio_xlstm.context import read_context
+from bio_xlstm.errors import ConfigError, InputError, ModelError
+from bio_xlstm.models.model import SequenceModel
+from bio_xlstm.records import open_records
+from bio_xlstm.sampling.opening import Opening, open_sequence
+from bio_xlstm.state import ModelState
+from bio_xlstm.tasks.embed.setup import KIND_WORDS, Say
+from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+from bio_xlstm.tasks.generate.openings import Begin
+from bio_xlstm.tasks.generate.request import GenerateRequest
+from bio_xlstm.tasks.generate.scaffolds import spellings
+from bio_xlstm.tasks.generate.spans import Redesign, open_redesign, parse_spans
+from bio_xlstm.tasks.generate.words import CONTEXT_TOKENS, GRID_SIZES
+
+# tokens of a context
+READ_AT_ONCE = 8192
+
+
+def read_states(
+    request: GenerateRequest, model: SequenceModel, say: Say
+) -> list[Callable[[], ModelState | None]]:
+    """Return what reads each context."""
+    if request.state is not None:
+        held = load_state(request.state, model)
+        return [lambda: held]
+    if request.context is None:
+        return [lambda: None]
+    tokens = request.context_tokens or CONTEXT_TOKENS.get(model.kind)
+    sizes = [request.context_size] if request.preset is None else GRID_SIZES
+    found = [
+        members
+        for size in sizes
+        for members in read_contexts(
+            request.context, model.tokenizer, Extent(tokens, size, request.contexts), request.seed, say
+        )
+    ]
+    spread = (
+        f"{min(map(len, found))} to {max(map(len, found))}"
+        if len(set(map(len, found))) > 1
+        else f"{len(found[0])}"
+    )
+    words = KIND_WORDS[model.kind]
+    say(f"context: {len(found)} of {spread} {words}, from {Path(request.context).name}")
+    return [partial(read_context, model, members, batch_tokens=READ_AT_ONCE) for members in found]
+
+
+def load_state(path: str, model: SequenceModel) -> ModelState:
+    """Load a state and hold it against the model."""
+    state = ModelState.load(path, model.device)
+    if state.model_hash != model.weight_hash():
+        raise ModelError(
+            f"{path} was made by another model (hash {state.model_hash[:12]}); "
+            f"{model.name} has hash {model.weight_hash()[:12]}"
+        )
+    if len(state) != 1:
+        raise ModelError(f"{path} holds {len(state)} sequences; a context is one")
+    return state
+
+
+def read_redesign(request: GenerateRequest, model: SequenceModel) -> Redesign | None:
+    """Read the protein and its spans."""
+    if request.protein is None:
+        return None
+    ids = read_protein(request.protein, model)
+    return Redesign(ids.astype(np.int64), parse_spans(request.infill, len(ids)))
+
+
+def read_protein(text: str, model: SequenceModel) -> np.ndarray:
+    """Read a protein from a file that holds one, or from the text itself."""
+    # a long sequence is no path that may be asked for
+    if os.path.isfile(text):
+        records = [record for record in open_records(text, kind="protein") if record.text.strip()]
+        if len(records) != 1:
+            raise InputError(f"--protein {text} holds {len(records)} sequences; one is made anew at a time")
+        text = records[0].text
+    prepared = model.tokenizer.prepare(text)
+    if prepared.status not in ("ok", "cleaned"):
+        raise InputError(f"--protein {text[:30]!r} is neither a file nor a protein: {prepared.detail}")
+    return prepared.ids
+
+
+def read_begins(
+    request: GenerateRequest, model: SequenceModel, redesign: Redesign | None, scaffold: Any
+) -> list[Begin]:
+    """Return the beginnings that samples take turns with."""
+    if redesign is not None:
+        return [lambda state: open_redesign(model, redesign, state)]
+    if scaffold is not None:
+        molecule, points = scaffold
+        texts = spellings(molecule, points, model.tokenizer, request.seed)
+        return [_beginning(model, ids) for ids in texts]
+    if request.prompt:
+        prepared = model.tokenizer.prepare(request.prompt)
+        if prepared.status not in ("ok", "cleaned"):
+            raise ConfigError(f"--prompt {request.prompt!r}: {prepared.detail}")
+        return [_beginning(model, prepared.ids)]
+    return [lambda state: open_sequence(model, None, state)]
+
+
+def _beginning(model: SequenceModel, ids: np.ndarray) -> Begin:
+    """Begin with the same ids."""
+
+    def begin(state: ModelState | None) -> Opening:
+        return open_sequence(model, ids, state)
+
+    return begin

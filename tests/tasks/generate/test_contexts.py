@@ -1,0 +1,146 @@
+"""Contexts hold what a file holds, in training's layout; a state of one is as good as the context itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bio_xlstm as bx
+from bio_xlstm.context import context_tokens, read_context
+from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError
+from bio_xlstm.tasks.generate.contexts import Extent, divided, read_contexts
+from bio_xlstm.tasks.pretrain.packing import Framing, Letters, frame
+from bio_xlstm.tasks.states import StateRequest, build_state, describe_state
+from bio_xlstm.tokenizers import TOKENIZERS
+
+Generate = Callable[..., Any]
+FAMILY = ">q\nMKTAYIAKQR\n>a\nMKTAYLAKQR\n>b\nMRTAYLSKQ-\n>c\nMKSAFLSRQR\n"
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+@pytest.mark.parametrize("kind", ["smiles", "protein"])
+def test_the_layout_is_that_of_training(kind: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    members = [tokenizer.encode(text) for text in ("CCN", "CN", "CCNNC")]
+    ids, count = np.concatenate(members).astype(np.int64), len(members)
+    letters = Letters(
+        ids, np.array([len(one) for one in members]), np.zeros(count, np.int64), np.ones(count, bool),
+        np.ones(len(ids), np.float32), np.arange(count).astype(np.uint64), np.ones(len(ids), bool),
+        np.ones(count, bool),
+    )  # fmt: skip
+    trained = frame(letters, Framing.of(tokenizer)).tokens
+    # the start of what is drawn stands where a set would end or go on
+    follows = [*context_tokens(tokenizer, members), tokenizer.start]
+    assert follows[: len(trained)] == trained.tolist()
+
+
+def test_all_molecules_are_in_some_context(tmp_path: Path) -> None:
+    tokenizer = TOKENIZERS["smiles"]()
+    texts = ["C" * n + "O" for n in range(1, 20)]
+    path = tmp_path / "actives.smi"
+    path.write_text("\n".join([*texts, "C1CC"]))
+    said: list[str] = []
+    contexts = read_contexts(str(path), tokenizer, Extent(tokens=60), 0, said.append)
+    found = [tokenizer.decode(ids) for members in contexts for ids in members]
+    assert sorted(found) == sorted(texts) and found != texts and len(contexts) > 1
+    assert all(len(context_tokens(tokenizer, members)) <= 60 for members in contexts)
+    assert said == [
+        "actives.smi: 1 molecule left out of the context, row 19 first: invalid_smiles. unclosed ring"
+    ] or said[0].endswith("row 19 first: invalid_smiles. unclosed ring")
+    other = read_contexts(str(path), tokenizer, Extent(tokens=60), 1, silent)
+    assert [len(m) for m in other] and other[0][0].tolist() != contexts[0][0].tolist()
+    few = read_contexts(str(path), tokenizer, Extent(members=3, contexts=2), 0, silent)
+    assert [len(members) for members in few] == [3, 3]
+    assert [len(g) for g in divided(np.arange(7), np.ones(7, int), Extent(members=3))] == [3, 2, 2]
+
+
+def test_homologs_fit_and_hold_the_first_sequence(tmp_path: Path) -> None:
+    tokenizer = TOKENIZERS["protein"]()
+    path = tmp_path / "family.a3m"
+    path.write_text(FAMILY)
+    (members,) = read_contexts(str(path), tokenizer, Extent(), 0, silent)
+    assert {tokenizer.decode(ids) for ids in members} >= {"MKTAYIAKQR", "MKTAYLAKQR"}
+    for seed in range(4):
+        (members,) = read_contexts(str(path), tokenizer, Extent(tokens=23), seed, silent)
+        assert len(context_tokens(tokenizer, members)) <= 23 and len(members) == 2
+    assert len(read_contexts(str(path), tokenizer, Extent(members=1), 0, silent)[0]) == 1
+    path.write_text(">only\nMKTAY\n")
+    assert len(read_contexts(str(path), tokenizer, Extent(), 0, silent)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind", "message"),
+    [
+        (
+            "a.faa",
+            ">p\nMKTAYIAKQR\n",
+            "smiles",
+            "a.faa holds proteins, but the context of this model holds molecules",
+        ),
+        (
+            "a.smi",
+            "CCO\nc1ccccc1\n",
+            "protein",
+            "a.smi holds molecules, but the context of this model holds proteins",
+        ),
+        ("a.smi", "C1CC\n", "smiles", "a.smi holds no molecule that can be read: the context is empty"),
+        ("a.smi", "", "smiles", "a.smi: the file is empty"),
+        ("a.faa", ">p\n\n", "protein", "no sequence of the family holds a residue"),
+    ],
+)
+def test_a_context_that_is_none_is_refused(
+    tmp_path: Path, name: str, text: str, kind: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read_contexts(str(path), TOKENIZERS[kind](), Extent(), 0, silent)
+    assert message in str(error.value)
+
+
+def test_dna_and_budgets_without_room_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.smi"
+    path.write_text("CCCCCC\n")
+    with pytest.raises(
+        ConfigError, match="no molecule fits into a context of 4 tokens, the shortest takes 8"
+    ):
+        read_contexts(str(path), TOKENIZERS["smiles"](), Extent(tokens=4), 0, silent)
+    with pytest.raises(ConfigError, match="a DNA sequence is continued with --prompt"):
+        read_contexts(str(path), TOKENIZERS["dna"](), Extent(), 0, silent)
+
+
+def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict[str, str]) -> None:
+    Path("family.a3m").write_text(FAMILY)
+    model = tiny_models["protein"]
+    lines = build_state(StateRequest(input="family.a3m", output="f.state", model=model))
+    assert lines[0].startswith("wrote f.state (") and " proteins, " in lines[1]
+    common = {"model": model, "count": 6, "max_length": 30}
+    assert "context: 1 of " in generate(**common, context="family.a3m").lines[0]
+    given = Path("out.csv").read_bytes()
+    generate(**common, state="f.state")
+    assert Path("out.csv").read_bytes() == given
+    generate(**common)
+    assert Path("out.csv").read_bytes() != given
+    facts = describe_state("f.state")
+    loaded = bx.load(model)
+    assert facts["model hash"] == loaded.weight_hash() and facts["sequences"] == "1"
+    assert facts["bytes"] == f"{Path('f.state').stat().st_size:,}" and "family.a3m" in facts["context"]
+    (members,) = read_contexts("family.a3m", loaded.tokenizer, Extent(), 0, silent)
+    assert int(facts["tokens"]) == int(read_context(loaded, members, batch_tokens=7).position[0])
+    with pytest.raises(ModelError, match="f.state was made by another model"):
+        generate(model=tiny_models["smiles"], state="f.state")
+    with pytest.raises(OutputError, match="f.state exists; use --overwrite to replace it"):
+        build_state(StateRequest(input="family.a3m", output="f.state", model=model))
+    with pytest.raises(OutputError, match="family.a3m is the input"):
+        build_state(StateRequest(input="family.a3m", output="family.a3m", model=model))
+    with pytest.raises(OutputError, match="there is no folder nowhere"):
+        build_state(StateRequest(input="family.a3m", output="nowhere/f.state", model=model))
+    with pytest.raises(ConfigError, match="--context-size must be at least 1, not 0"):
+        StateRequest(input="family.a3m", output="g.state", context_size=0)
+    with pytest.raises(ModelError, match="cannot read the state"):
+        describe_state("family.a3m")

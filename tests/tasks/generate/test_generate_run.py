@@ -1,0 +1,230 @@
+"""The generate run: rows are functions of model, seed and number; nothing is lost when it is interrupted."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bio_xlstm as bx
+from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.scoring import score_batch
+from bio_xlstm.tasks.generate import run as run_module
+from bio_xlstm.tasks.generate.request import GenerateRequest
+
+from .conftest import rows_of
+
+Generate = Callable[..., Any]
+
+
+def test_columns_are_those_of_the_contract(generate: Generate) -> None:
+    outcome = generate(count=5, seed=3)
+    rows = rows_of()
+    assert list(rows[0])[:8] == [
+        "sequence",
+        "logprob",
+        "valid",
+        "canonical",
+        "unique",
+        "novel",
+        "index",
+        "seed",
+    ]
+    assert [row["index"] for row in rows] == list("01234") and {row["seed"] for row in rows} == {"3"}
+    assert {row["novel"] for row in rows} == {""}
+    where, what, load = outcome.lines
+    assert where.startswith("wrote out.csv (csv, ") and what == "5 molecules of 5 tries"
+    assert load == 'load: import pyarrow.csv as csv; table = csv.read_csv("out.csv")'
+    record = json.loads(Path("out.csv.provenance.json").read_text())
+    assert (record["command"], record["model"], record["rows"], record["tried"]) == (
+        "generate",
+        "chem-small",
+        5,
+        5,
+    )
+    assert record["settings"]["--max-length"] == "200"
+
+
+@pytest.mark.parametrize("options", [{"batch_tokens": 5}, {"count": 30}])
+def test_rows_do_not_depend_on_the_batch_or_the_count(generate: Generate, options: dict[str, int]) -> None:
+    generate(count=16, valid_only=True, unique=True)
+    whole = Path("out.csv").read_bytes()
+    generate(**({"count": 16} | options), valid_only=True, unique=True)
+    assert Path("out.csv").read_bytes().startswith(whole)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # three units and more
+    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.UNIT_TRIES", 16)
+    options = {"count": 30, "valid_only": True, "max_tries": 400}
+    generate(**options)
+    whole = Path("out.csv").read_bytes()
+    units = run_module._units
+
+    def torn(job: Any, done: Any) -> Any:
+        for number, unit in enumerate(units(job, done)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield unit
+
+    for _ in range(2):
+        monkeypatch.setattr(run_module, "_units", torn)
+        with pytest.raises(KeyboardInterrupt):
+            generate(**options, output="again.csv", overwrite=False)
+        assert not Path("again.csv").exists() and Path("again.csv.parts/journal.jsonl").exists()
+        monkeypatch.setattr(run_module, "_units", units)
+    outcome = generate(**options, output="again.csv", overwrite=False)
+    assert "continuing: " in outcome.lines[0] and "sequences were drawn before" in outcome.lines[0]
+    assert Path("again.csv").read_bytes() == whole and not Path("again.csv.parts").exists()
+    assert "already complete" in generate(**options, output="again.csv", overwrite=False).lines[0]
+    with pytest.raises(OutputError, match="again.csv exists but --temperature was 1.0 and is now 0.5"):
+        generate(**options, output="again.csv", overwrite=False, temperature=0.5)
+
+
+def test_log_probabilities_are_scores(generate: Generate) -> None:
+    model = bx.load("chem-small")
+    context = "\n".join(["CCO", "CCN", "c1ccccc1O"])
+    Path("some.smi").write_text(context)
+    generate(count=10, temperature=1.3)
+    check_scores(model, None)
+    generate(count=10, prompt="c1cc[nH]", top_p=0.9)
+    check_scores(model, None)
+    generate(count=10, context="some.smi")
+    from bio_xlstm.context import read_context
+    from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+
+    (members,) = read_contexts("some.smi", model.tokenizer, Extent(), 0, print)
+    check_scores(model, read_context(model, members, batch_tokens=64))
+
+
+def check_scores(model: Any, state: Any) -> None:
+    """Compare the column with what scoring says."""
+    rows = [row for row in rows_of() if row["ended"] == "true"]
+    found = score_batch(model, [model.tokenizer.encode(row["sequence"]) for row in rows], state=state)
+    np.testing.assert_allclose(
+        [float(row["logprob"]) for row in rows], [one.total for one in found], rtol=1e-4
+    )
+    perplexity = [float(row["perplexity"]) for row in rows]
+    np.testing.assert_allclose(perplexity, [one.perplexity for one in found], rtol=1e-3)
+
+
+def test_proteins_are_ranked_and_flagged(generate: Generate, tiny_models: dict[str, str]) -> None:
+    generate(model=tiny_models["protein"], count=9, max_length=40)
+    rows = rows_of()
+    perplexities = [float(row["perplexity"]) for row in rows]
+    assert perplexities == sorted(perplexities)
+    assert {row["notes"] for row in rows} <= {"", "repeat", "low complexity", "repeat; low complexity"}
+    assert all((row["valid"] == "true") == (row["ended"] == "true" and row["sequence"] != "") for row in rows)
+    outcome = generate(model=tiny_models["protein"], count=9, max_length=40, keep=4, sort="index")
+    kept = rows_of()
+    assert {row["index"] for row in kept} == {row["index"] for row in rows[:4]}
+    assert [int(row["index"]) for row in kept] == sorted(int(row["index"]) for row in kept)
+    assert outcome.lines[1] == "9 proteins of 9 tries, the 4 of least perplexity kept"
+
+
+def test_dna_goes_on_from_a_prompt(generate: Generate, tiny_models: dict[str, str]) -> None:
+    outcome = generate(model=tiny_models["dna"], count=3, prompt="acgu", max_length=70, output="out.fa.gz")
+    text = gzip.decompress(Path("out.fa.gz").read_bytes()).decode()
+    assert text.count(">sample-") == 3 and text.splitlines()[1].startswith("ACGT")
+    assert max(map(len, text.splitlines())) <= 70 and outcome.rows == 3
+
+
+def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -> None:
+    generate(count=3, output="out.smi")
+    assert [line.split()[1] for line in Path("out.smi").read_text().splitlines()] == [
+        "sample-0", "sample-1", "sample-2"
+    ]  # fmt: skip
+    generate(count=3, output="-", format="tsv")
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 4 and out[0].split("\t")[0] == "sequence"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "-n must be at least 1, not 0"),
+        ({"keep": 0}, "--keep must be at least 1, not 0"),
+        ({"sort": "size"}, "--sort must be one of auto, index, perplexity, not 'size'"),
+        ({"output": "out.png"}, "out.png: the suffix names no format; known are .csv, .tsv"),
+        ({"output": "out.fasta"}, "out.fasta: fasta is for proteins and DNA; .csv holds everything"),
+        ({"model": "dna-small", "output": "out.smi"}, "out.smi: smi is for molecules"),
+        ({"model": None}, "-m is missing, and nothing else says what to make: -m dna-small for DNA"),
+        ({"prompt": "CCX"}, "--prompt 'CCX': 'X' at position 3 is not a SMILES token"),
+        (
+            {"prompt": "CCO", "max_length": 3},
+            "3 tokens are given, which leaves no room in sequences of at most 3",
+        ),
+        ({"prompt": "C", "scaffold": "C"}, "--prompt and --scaffold exclude each other"),
+        ({"context": "a", "state": "b"}, "--context and --state exclude each other"),
+        ({"context_size": 4}, "--context-size needs --context"),
+        ({"infill": ("2-3",)}, "--infill needs --protein"),
+        ({"protein": "MKT"}, "--protein needs --infill"),
+        ({"keep_length": True}, "--keep-length needs --infill"),
+        ({"beam": 3}, "--beam 3 is too narrow for -n 12 sequences"),
+        ({"beam": 20, "unique": True}, "--beam finds the likeliest sequences, and goes with no other way"),
+        ({"draft": 4}, "--draft copies from what is given: it needs --infill, --scaffold or --prompt"),
+        (
+            {"preset": "prot-xlstm"},
+            "--preset prot-xlstm needs --context, and draws without refusing anything",
+        ),
+        ({"preset": "mine"}, "--preset must be one of prot-xlstm, not 'mine'"),
+        ({"top_p": 1.5}, "top_p must be a share above 0, at most 1, not 1.5"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(generate: Generate, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        generate(**options)
+    assert message in str(error.value)
+    assert not list(Path().iterdir())
+
+
+def test_files_are_not_replaced_by_what_is_made_of_them(generate: Generate) -> None:
+    Path("some.smi").write_text("CCO\nCCN\n")
+    with pytest.raises(OutputError, match="some.smi is the input; give the output another name"):
+        generate(output="some.smi", exclude=("some.smi",))
+    Path("mine.csv").write_text("a\n")
+    with pytest.raises(OutputError, match="mine.csv exists and was not written by this command"):
+        generate(output="mine.csv", overwrite=False)
+
+
+def test_a_beam_and_drafts_write_what_they_find(generate: Generate, tiny_models: dict[str, str]) -> None:
+    generate(count=3, beam=4, prompt="c1ccc(", max_length=60)
+    values = [float(row["logprob"]) for row in rows_of()]
+    assert len(values) == 3 and values == sorted(values, reverse=True)
+    check_scores(bx.load("chem-small"), None)
+    generate(count=4, prompt="c1ccc(Nc2ccc(", max_length=40)
+    drawn = Path("out.csv").read_text()
+    generate(count=4, prompt="c1ccc(Nc2ccc(", max_length=40, draft=5)
+    assert Path("out.csv").read_text() == drawn
+    # of two letters and the end there are few: less than is asked for is written
+    outcome = generate(model=tiny_models["dna"], count=30, beam=30, max_length=1, batch_tokens=None)
+    assert 0 < outcome.rows == len(rows_of()) < 30 and outcome.shortage
+
+
+def test_the_published_grid_keeps_the_best(generate: Generate, tiny_models: dict[str, str]) -> None:
+    Path("family.faa").write_text("".join(f">{n}\nMKTAYIAK{'QRSTV'[n]}R\n" for n in range(5)))
+    common = {
+        "model": tiny_models["protein"],
+        "context": "family.faa",
+        "max_length": 12,
+        "preset": "prot-xlstm",
+    }
+    outcome = generate(**common, count=3)
+    assert "75 proteins of 75 tries, the 3 of least perplexity kept" in outcome.lines[-2]
+    best = {row["index"]: row["perplexity"] for row in rows_of()}
+    generate(**common, count=3, keep=75)
+    every = {row["index"]: float(row["perplexity"]) for row in rows_of()}
+    assert len(every) == 75 and sorted(every, key=every.__getitem__)[:3] == list(best)
+
+
+def test_units_follow_from_the_options_alone() -> None:
+    request = GenerateRequest(output="o.csv", count=10)
+    assert request.most_tries == 10
+    assert GenerateRequest(output="o.csv", count=10, unique=True).most_tries == 2000
+    assert GenerateRequest(output="o.csv", count=1000, unique=True).most_tries == 20_000
+    assert GenerateRequest(output="o.csv", count=10, unique=True, max_tries=33).most_tries == 33

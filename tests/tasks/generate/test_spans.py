@@ -1,0 +1,116 @@
+"""Infilling keeps the flanks, reads positions as in training, and ends every span as it should."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bio_xlstm as bx
+from bio_xlstm.decoding import Decoder
+from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.infilling import hide
+from bio_xlstm.sampling import Sampling, draw
+from bio_xlstm.tasks.generate.repeats import has_repeat, low_complexity
+from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint, open_redesign, parse_spans
+
+from .conftest import rows_of
+
+PROTEIN = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
+Generate = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """Return a small model with positions that makes short spans."""
+    model = bx.build("protein", dim=32, blocks=2, heads=2, rotary="head", objective="infill").eval()
+    with torch.no_grad():
+        model.head.weight.mul_(3.0)
+    return model
+
+
+@pytest.mark.parametrize("spans", [((3, 8),), ((2, 5), (9, 10), (20, 27))])
+@pytest.mark.parametrize("keep_length", [True, False])
+def test_filled_spans_have_the_probabilities_of_the_whole(model: Any, spans: Any, keep_length: bool) -> None:
+    tokenizer = model.tokenizer
+    redesign = Redesign(tokenizer.encode(PROTEIN).astype(np.int64), spans)
+    opening = open_redesign(model, redesign, None)
+    constraint = SpanConstraint(tokenizer, spans, 3, keep_length=keep_length)
+    found = draw(
+        Decoder(model, 3),
+        range(5),
+        Sampling(longest=40, temperature=0.8),
+        opening_of=lambda number: opening,
+        constraint=constraint,
+    )
+    for sample in found:
+        filled = tokenizer.decode(redesign.fill(tokenizer, sample.ids))
+        check_flanks(filled, spans)
+        if not keep_length:
+            continue
+        assert sample.ended and len(filled) == len(PROTEIN)
+        # all spans read at once, at the places that they have in training
+        hidden = hide(tokenizer.encode(filled), spans, tokenizer)
+        tokens = np.array([tokenizer.start, *hidden.ids])
+        places = torch.tensor([[0, *hidden.positions]])
+        logits = model(torch.from_numpy(tokens)[None], positions=places).logits[0].detach().double()
+        drawn = len(sample.ids)
+        follows = torch.tensor([*sample.ids, tokenizer.stop])[:, None]
+        wanted = logits.log_softmax(1)[-drawn - 1 :].gather(1, follows).sum()
+        assert tokens[-drawn:].tolist() == sample.ids.tolist()
+        assert sample.logprob == pytest.approx(float(wanted), rel=1e-4)
+
+
+def check_flanks(filled: str, spans: Any) -> None:
+    """Find what was not hidden, in its order."""
+    done = 0
+    for begin, end in [*spans, (len(PROTEIN), len(PROTEIN))]:
+        piece = PROTEIN[done:begin]
+        assert piece in filled
+        filled = filled[filled.index(piece) + len(piece) :]
+        done = end
+
+
+def test_the_command_keeps_the_flanks(generate: Generate) -> None:
+    for context in (None, "family.faa"):
+        if context:
+            with open(context, "w") as file:
+                file.write(f">a\n{PROTEIN}\n>b\n{PROTEIN.replace('K', 'R')}\n")
+        generate(model=None, protein=PROTEIN, infill=("5-9", "20-21"), context=context, count=6)
+        rows = rows_of()
+        assert len(rows) == 6 and {row["seed"] for row in rows} == {"0"}
+        for row in rows:
+            check_flanks(row["sequence"], ((4, 9), (19, 21)))
+    generate(model=None, protein=PROTEIN, infill=("5-9",), keep_length=True, count=4)
+    assert {len(row["sequence"]) for row in rows_of()} == {len(PROTEIN)}
+
+
+def test_spans_that_do_not_fit_are_refused(generate: Generate, tiny_models: dict[str, str]) -> None:
+    for texts, message in (
+        (["30-99"], "--infill 30-99 is outside the protein, which has residues 1 to 33"),
+        (["0-3"], "is outside the protein"),
+        (["9-3"], "is outside the protein"),
+        (["x"], "--infill 'x' is no span of residues; spans are FIRST-LAST, as in 20-35"),
+        (["2-5", "5-6"], "--infill: residue 5 is in two spans"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            parse_spans(texts, 33)
+        assert message in str(error.value)
+    assert parse_spans(["7-7,1-2"], 9) == ((0, 2), (6, 7))
+    with pytest.raises(ConfigError, match="--infill: at most 5 spans can be hidden, not 6"):
+        generate(model=None, protein=PROTEIN, infill=("1-2,4-5,7-8,10-11,13-14,16-17",))
+    with pytest.raises(InputError, match="--protein 'M.K' is neither a file nor a protein"):
+        generate(model=None, protein="M?K", infill=("1-2",))
+    with pytest.raises(ConfigError, match="was not trained to fill in residues"):
+        generate(model=tiny_models["protein"], protein=PROTEIN, infill=("1-2",))
+    with open("two.faa", "w") as file:
+        file.write(">a\nMKT\n>b\nMKV\n")
+    with pytest.raises(InputError, match="--protein two.faa holds 2 sequences; one is made anew at a time"):
+        generate(model=None, protein="two.faa", infill=("1-2",))
+
+
+def test_repeats_and_low_complexity_are_seen() -> None:
+    assert has_repeat("MKT" + "A" * 6 + "DEFGH") and not has_repeat("MKT" + "A" * 5 + "DEFGH")
+    assert has_repeat("MKTGSAGSAGSADEF") and not has_repeat("MKTGSAGSADEF") and not has_repeat("")
+    assert low_complexity("AAKAAKAAAKAA") and not low_complexity("MKTAYIAKQRQISFVKSHFSRQ")
