@@ -1,6 +1,6 @@
 """The network that all families share: embedding, blocks, final norm, head."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bio_xlstm.layers.state import LayerState, Reading
 from bio_xlstm.models.output import ModelOutput
 from bio_xlstm.models.placing import Placed, place_tokens
 from bio_xlstm.models.strands import check_strands, join_strands, split_strands
+from bio_xlstm.models.uses import ModelUses
 from bio_xlstm.models.weight_hash import WeightHash
 from bio_xlstm.state import ModelState
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
@@ -30,7 +31,7 @@ from bio_xlstm.tokenizers.tokenizer import Tokenizer
 _FREE = ("embedding", "input_gate", "forget_gate", "conv_weight", "skip", "norm")
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(ModelUses, nn.Module):
     """A language model of biological or chemical sequences.
 
     Sequences are packed end to end, never padded, so a result does not depend on what else is in the batch.
@@ -223,45 +224,6 @@ class SequenceModel(nn.Module):
             free = name.endswith("bias") or any(part in name for part in _FREE)
             (kept if free or parameter.ndim < 2 else decayed).append(parameter)
         return [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
-
-    def embed(
-        self,
-        sequences: Sequence[str],
-        pool: str = "mean",
-        layer: int = -1,
-        rc: str = "auto",
-        batch_tokens: int = 8192,
-    ) -> np.ndarray | list[np.ndarray]:
-        """Embed sequences: (N, D) float32, or with pool="none" a list of (length, D).
-
-        `pool` is mean, last, first, max or none; `layer` counts from the embedding (0) or from the end (-1);
-        `rc` adds the reverse strand of DNA (none, average, concat; auto: what the model is made for).
-        SequenceError names what cannot be read.
-        Molecules are read as text: ask `bio_xlstm.records.chemistry.parse_reason` whether RDKit can parse them.
-
-        >>> import bio_xlstm as bx
-        >>> bx.load("protein-small").embed(["MKTAYIAKQR", "GSHM"]).shape[0]
-        2
-        """
-        from bio_xlstm.embedding import embed_sequences
-
-        return embed_sequences(self, sequences, pool=pool, layer=layer, rc=rc, batch_tokens=batch_tokens)
-
-    def embed_iter(
-        self,
-        records: Iterable[Any],
-        pool: str = "mean",
-        layer: int = -1,
-        rc: str = "auto",
-        batch_tokens: int = 8192,
-    ) -> Iterator[tuple[Any, np.ndarray | None]]:
-        """Embed a stream of records (or strings) in constant memory; yield (record, vector) in order.
-
-        A record that cannot be read yields None in place of its vector; `tokenizer.prepare` says why.
-        """
-        from bio_xlstm.embedding import embed_stream
-
-        return embed_stream(self, records, pool=pool, layer=layer, rc=rc, batch_tokens=batch_tokens)
 
     def save(self, directory: str | Path, card: str = "") -> None:
         """Write a model directory: config.json, model.safetensors, tokenizer.json and README.md (the card)."""

@@ -1,4 +1,4 @@
-"""How a run ended, in three lines: where the result is, how much was accepted and why not more, how to load it."""
+"""How a run ended: where the result is, how much was accepted and why not more, how to load it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,9 +41,9 @@ def describe(job: Job, record: Mapping[str, Any]) -> Outcome:
             f"{rows:,} of {wanted:,} {words}: {rate(rows, tried)} of {tried:,} tries were accepted ({reasons}). "
             "What was accepted is written; --max-tries allows more, wider limits need fewer"
         )
-    load = HINTS[job.form].format(path=output)
     second = accepted + (f"; refused: {reasons}" if reasons else "")
-    return Outcome(rows, (where, second, f"load: {load}"), shortage)
+    hint = () if output == "-" else (f"load: {HINTS[job.form].format(path=output)}",)
+    return Outcome(rows, (where, second, *hint), shortage)
 
 
 def rate(part: int, whole: int) -> str:
