@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,10 +47,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         seconds = timed(ways(model, ids, texts, Path(folder), options), options.rounds)
     start = seconds.pop(START)
-    seconds |= {way: taken - start for way, taken in seconds.items() if way.startswith("bioxlstm")}
     bare = seconds["model, hidden states"]
     rows = [
-        {"way": way, "seconds": taken, "tokens_per_second": tokens / taken, "share_of_bare": bare / taken}
+        row(way, taken - start if way.startswith("bioxlstm") else taken, tokens, bare)
         for way, taken in seconds.items()
     ]
     measured.keep(sequences=len(ids), tokens=tokens, rows=rows, start_seconds=start, asked=ASKED)
@@ -58,11 +58,22 @@ def main() -> None:
         table(
             {
                 "way": [str(row["way"]) for row in rows],
-                "tokens per second": [f"{row['tokens_per_second']:,.0f}" for row in rows],
-                "of the bare model's": [f"{row['share_of_bare']:.0%}" for row in rows],
+                "tokens per second": [shown(row["tokens_per_second"], ",.0f") for row in rows],
+                "of the bare model's": [shown(row["share_of_bare"], ".0%") for row in rows],
             }
         )
     )
+
+
+def row(way: str, seconds: float, tokens: int, bare: float) -> dict[str, Any]:
+    """Describe one way; without speeds where a run took no longer than that of one molecule."""
+    speed, share = (tokens / seconds, bare / seconds) if seconds > 0 else (None, None)
+    return {"way": way, "seconds": seconds, "tokens_per_second": speed, "share_of_bare": share}
+
+
+def shown(value: float | None, form: str) -> str:
+    """Write a number, or that there is none."""
+    return "too short to tell" if value is None else format(value, form)
 
 
 def parse() -> argparse.Namespace:
