@@ -8,6 +8,9 @@ from typing import IO
 
 from bio_xlstm.errors import OutputError
 
+# how often other runs may end between two looks; folders such as those of /proc never take a file
+_TRIES = 1000
+
 
 class OutputLock:
     """Keep a second run from writing the same output at the same time."""
@@ -18,7 +21,7 @@ class OutputLock:
 
     def __enter__(self) -> "OutputLock":
         """Take the lock, or raise OutputError when another run holds it."""
-        while True:
+        for _ in range(_TRIES):
             self.path.parent.mkdir(exist_ok=True)
             try:
                 file = self.path.open("ab")
@@ -34,6 +37,7 @@ class OutputLock:
                 self._file = file
                 return self
             file.close()
+        raise OutputError(f"{self.path.parent} takes no files: write {self.output} somewhere else")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
