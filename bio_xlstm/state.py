@@ -71,7 +71,9 @@ class ModelState:
                 if metadata.get("format") != _FORMAT:
                     raise ModelError(f"{path} is not a model state of this version")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (OSError, SafetensorError) as error:
+        except SafetensorError as error:
+            raise ModelError(f"{path} is no state file, or a damaged one ({error})") from None
+        except OSError as error:
             raise ModelError(f"cannot read the state {path}: {error}") from None
         try:
             blocks = tuple(

@@ -39,7 +39,10 @@ class BatchOrder:
         """Order the windows of a filler; `stages` holds (first step, tokens of a window) pairs from step 0 on."""
         store = filler.store
         if not len(store):
-            raise ConfigError("the training part of the corpus is empty")
+            raise ConfigError(
+                "the training part of the corpus is empty: everything is held out, or shares a scaffold or words "
+                "with what is (held_out, test, split)"
+            )
         if reverse_complement and filler.objective.framing.complement is None:
             raise ConfigError("reverse_complement is only possible for DNA")
         self.filler, self.stages, self.budget, self.seed = filler, tuple(stages), budget, seed

@@ -164,7 +164,7 @@ def test_unknown_family_lists_the_known():
 
 def test_damaged_state_is_named(tmp_path):
     (tmp_path / "a.state").write_bytes(b"not a state")
-    with pytest.raises(ModelError, match="cannot read the state .*a.state"):
+    with pytest.raises(ModelError, match="a.state is no state file, or a damaged one"):
         ModelState.load(tmp_path / "a.state")
     save_file({"position": torch.zeros(1)}, tmp_path / "b.state")
     with pytest.raises(ModelError, match="b.state is not a model state of this version"):

@@ -142,5 +142,5 @@ def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict
         build_state(StateRequest(input="family.a3m", output="nowhere/f.state", model=model))
     with pytest.raises(ConfigError, match="--context-size must be at least 1, not 0"):
         StateRequest(input="family.a3m", output="g.state", context_size=0)
-    with pytest.raises(ModelError, match="cannot read the state"):
+    with pytest.raises(ModelError, match="family.a3m is no state file"):
         describe_state("family.a3m")
