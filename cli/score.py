@@ -1,21 +1,17 @@
 """bioxlstm score: sequences or molecules in, log-likelihoods out."""
 
+from functools import partial
 from typing import Any
 
 import click
 
-from bio_xlstm.cli import options
 from bio_xlstm.cli.command_line import command_line
-from bio_xlstm.cli.messages import reported
+from bio_xlstm.cli.file_command import row_options, run_file_command, target
 from bio_xlstm.tasks.choices import DIRECTIONS, NULLS, SCORE_FORMATS, SCORE_RC, SCORE_REDUCTIONS
 
 
 @click.command()
-@click.argument("input")
-@click.option(
-    "-o", "--output", required=True, help="File to write; its suffix decides the format. - is stdout (CSV)."
-)
-@options.model
+@target
 @click.option("--reduce", type=click.Choice(SCORE_REDUCTIONS), default="sequence", show_default=True,
               help="One row per sequence, or one number per token of it.")  # fmt: skip
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="forward", show_default=True,
@@ -34,45 +30,14 @@ from bio_xlstm.tasks.choices import DIRECTIONS, NULLS, SCORE_FORMATS, SCORE_RC, 
               help="Add log-odds against letters counted in INPUT, alone (unigram) or after a few others (markov), "
               "or against the model itself on shuffled letters.")  # fmt: skip
 @click.option("--background", metavar="FILE", help="Sequences that the null model counts in place of INPUT.")
-@click.option("--format", "format", type=click.Choice(SCORE_FORMATS),
-              help="Format of the output where its suffix does not tell.")  # fmt: skip
-@options.reading
-@click.option("--max-length", type=click.IntRange(min=1), metavar="N",
-              help="Give sequences of more tokens the status too_long.")  # fmt: skip
-@click.option("--allow-invalid", is_flag=True, help="Score molecules that RDKit cannot parse, too.")
-@options.device
-@options.batch_tokens
-@options.workers
-@options.seed
-@options.output_policy
-@options.sharding
-@options.bad_rows
-@click.option("--dry-run", is_flag=True, help="Count, estimate size and time, and stop.")
-@options.config
-@options.talk
-@click.pass_context
-def score(ctx: click.Context, dry_run: bool, strict: bool, verbose: bool, **choices: Any) -> None:
+@row_options("Score", SCORE_FORMATS)
+def score(dry_run: bool, strict: bool, verbose: bool, **choices: Any) -> None:
     """Score every record of INPUT: its log-likelihood in nats, one row out for one record in.
 
     INPUT is FASTA, FASTQ, CSV, TSV, Parquet, SMILES, SDF or plain lines, also compressed, or - for stdin.
     """
-    from bio_xlstm.tasks.file_run import run_job
     from bio_xlstm.tasks.score.request import ScoreRequest
     from bio_xlstm.tasks.score.setup import open_job
 
-    def say(line: str) -> None:
-        if not choices["quiet"]:
-            click.echo(line, err=True)
-
-    with reported(say):
-        job = open_job(ScoreRequest(**choices, command_line=command_line()), say)
-        if dry_run:
-            from bio_xlstm.tasks.embed.estimate import dry_run as describe
-
-            click.echo(describe(job))
-            return
-        outcome = run_job(job, say)
-    for line in outcome.lines:
-        say(line)
-    if strict and outcome.failed:
-        ctx.exit(3)
+    request = ScoreRequest(**choices, command_line=command_line())
+    run_file_command(partial(open_job, request), dry_run=dry_run, strict=strict, quiet=request.quiet)

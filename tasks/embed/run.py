@@ -5,8 +5,6 @@ from bio_xlstm.tasks.embed.request import EmbedRequest
 from bio_xlstm.tasks.embed.setup import open_job
 from bio_xlstm.tasks.file_run import Say, run_job, silent
 
-__all__ = ["embed_file", "run_job"]
-
 
 def embed_file(request: EmbedRequest, say: Say = silent) -> Outcome:
     """Embed every record of a file into another file, or to standard output; messages go to `say`.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bio_xlstm.context import read_context
-from bio_xlstm.errors import ConfigError, InputError, ModelError
+from bio_xlstm.context import load_context, read_context
+from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
 from bio_xlstm.sampling.opening import Opening, open_sequence
@@ -31,7 +31,7 @@ def read_states(
 ) -> list[Callable[[], ModelState | None]]:
     """Return what reads each context."""
     if request.state is not None:
-        held = load_state(request.state, model)
+        held = load_context(model, request.state)
         return [lambda: held]
     if request.context is None:
         return [lambda: None]
@@ -52,19 +52,6 @@ def read_states(
     words = KIND_WORDS[model.kind]
     say(f"context: {len(found)} of {spread} {words}, from {Path(request.context).name}")
     return [partial(read_context, model, members, batch_tokens=READ_AT_ONCE) for members in found]
-
-
-def load_state(path: str, model: SequenceModel) -> ModelState:
-    """Load a state and hold it against the model."""
-    state = ModelState.load(path, model.device)
-    if state.model_hash != model.weight_hash():
-        raise ModelError(
-            f"{path} was made by another model (hash {state.model_hash[:12]}); "
-            f"{model.name} has hash {model.weight_hash()[:12]}"
-        )
-    if len(state) != 1:
-        raise ModelError(f"{path} holds {len(state)} sequences; a context is one")
-    return state
 
 
 def read_redesign(request: GenerateRequest, model: SequenceModel) -> Redesign | None:

@@ -15,29 +15,10 @@ from bio_xlstm.cli import main as cli
 Run = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Save a tiny protein model."""
-    import bio_xlstm as bx
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    bx.build("protein", dim=16, blocks=2, heads=2, seed=0).save(folder)
-    return str(folder)
-
-
 @pytest.fixture
-def run(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_on_proteins: Callable[[str], Run]) -> Run:
     """Return a function that runs `bioxlstm embed` in a folder that holds good.fa and bad.fa."""
-    (tmp_path / "good.fa").write_text(">a\nMKTAYIAKQR\n>b\nMKLV\n>c\nGSHM\n")
-    (tmp_path / "bad.fa").write_text(">a\nMKTAYIAKQR\n>b\nMK!V\n")
-    monkeypatch.chdir(tmp_path)
-
-    def embed(*words: str, with_model: bool = True) -> int:
-        arguments = ["embed", *words, *(["-m", model] if with_model else []), "--kind", "protein"]
-        monkeypatch.setattr(sys, "argv", ["bioxlstm", *arguments])
-        return cli.run()
-
-    return embed
+    return run_on_proteins("embed")
 
 
 def test_success_says_where_what_and_how(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,9 +178,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"bioxlstm, version {__version__}\n"
 
 
-def test_a_closed_pipe_is_quiet(root: Path, tmp_path: Path, model: str) -> None:
+def test_a_closed_pipe_is_quiet(root: Path, tmp_path: Path, protein_model: str) -> None:
     (tmp_path / "many.fa").write_text("".join(f">p{i}\nMKTAYIAKQR\n" for i in range(5000)))
-    words = ["embed", str(tmp_path / "many.fa"), "-o", "-", "-m", model, "--kind", "protein", "-q"]
+    words = ["embed", str(tmp_path / "many.fa"), "-o", "-", "-m", protein_model, "--kind", "protein", "-q"]
     process = subprocess.Popen(
         [sys.executable, "-m", "bio_xlstm.cli.main", *words],
         cwd=root,

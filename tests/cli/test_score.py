@@ -9,34 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bio_xlstm.cli import main as cli
-
 Run = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Save a tiny protein model."""
-    import bio_xlstm as bx
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    bx.build("protein", dim=16, blocks=2, heads=2, seed=0).save(folder)
-    return str(folder)
-
-
 @pytest.fixture
-def run(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_on_proteins: Callable[[str], Run]) -> Run:
     """Return a function that runs `bioxlstm score` in a folder that holds good.fa and bad.fa."""
-    (tmp_path / "good.fa").write_text(">a\nMKTAYIAKQR\n>b\nMKLV\n>c\nGSHM\n")
-    (tmp_path / "bad.fa").write_text(">a\nMKTAYIAKQR\n>b\nMK!V\n")
-    monkeypatch.chdir(tmp_path)
-
-    def score(*words: str) -> int:
-        arguments = ["score", *words, "-m", model, "--kind", "protein"]
-        monkeypatch.setattr(sys, "argv", ["bioxlstm", *arguments])
-        return cli.run()
-
-    return score
+    return run_on_proteins("score")
 
 
 def test_success_says_where_what_and_how(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

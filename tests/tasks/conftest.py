@@ -23,17 +23,27 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def request_for(tiny_models: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
+def ask(tiny_models: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that writes an input and makes a request of a class for it, with a tiny model."""
+
+    def make(request: type, kind: str, name: str, text: str | bytes, output: str, /, **options: Any) -> Any:
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        target = output if output == "-" else str(tmp_path / output)
+        defaults = {"input": str(path), "output": target, "model": tiny_models[kind], "quiet": True}
+        return request(**(defaults | options))
+
+    return make
+
+
+@pytest.fixture
+def request_for(ask: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that writes an input and asks for its embedding with a tiny model."""
     from bio_xlstm.tasks.embed.request import EmbedRequest
 
     def make(
         kind: str, name: str, text: str | bytes, output: str = "out.parquet", /, **options: Any
     ) -> EmbedRequest:
-        path = tmp_path / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        target = output if output == "-" else str(tmp_path / output)
-        defaults = {"input": str(path), "output": target, "model": tiny_models[kind], "quiet": True}
-        return EmbedRequest(**(defaults | options))
+        return ask(EmbedRequest, kind, name, text, output, **options)
 
     return make
