@@ -54,7 +54,7 @@ def evaluate_generation(request: GenerationRequest, say: Say = log.info) -> Eval
         write(found, provenance(request, sources), request)
     for line in (*report.summary(found.metrics), *_notes(found)):
         say(line)
-    say(f"written   {request.output}")
+    say("wrote to standard output" if request.output == "-" else f"written   {request.output}")
     return found
 
 
