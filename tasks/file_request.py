@@ -18,6 +18,8 @@ class FileRequest(ABC):
 
     command: ClassVar[str]
     formats: ClassVar[tuple[str, ...]]
+    # whether the bundled model for it is one that reads from left to right
+    causal: ClassVar[bool] = False
     # fewer tokens at once would cut a unit into hundreds of calls
     least: ClassVar[dict[str, int]] = {"batch_tokens": 16, "limit": 1, "max_length": 1, "workers": 0}
 

@@ -57,7 +57,7 @@ def build_state(request: StateRequest, say: Callable[[str], None] = lambda line:
     check_place(request.input, request.output, "state build", request.overwrite)
     if output.exists() and not request.overwrite:
         raise OutputError(f"{output} exists; use --overwrite to replace it")
-    name = request.model or default_model(open_records(request.input).kind)
+    name = request.model or default_model(open_records(request.input).kind, causal=True)
     if request.model is None:
         say(f"reading {request.input} with the bundled model {name} (-m chooses another)")
     model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))

@@ -17,8 +17,9 @@ FORMAT = 1
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
 BUNDLED = Path(__file__).parent.parent / "bundled"
 
-# the bundled model for each kind of sequence
+# the bundled model for each kind of sequence: to embed it, and to judge or write it from left to right
 DEFAULT_MODELS = {"dna": "dna-small", "protein": "protein-small", "smiles": "chem-small"}
+DEFAULT_CAUSAL_MODELS = {**DEFAULT_MODELS, "dna": "dna-causal"}
 
 
 def bundled_names() -> list[str]:
@@ -26,9 +27,9 @@ def bundled_names() -> list[str]:
     return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))
 
 
-def default_model(kind: str) -> str:
-    """Name the bundled model that reads a kind of sequence."""
-    return DEFAULT_MODELS[kind]
+def default_model(kind: str, *, causal: bool = False) -> str:
+    """Name the bundled model that reads a kind of sequence, from left to right if that is needed."""
+    return (DEFAULT_CAUSAL_MODELS if causal else DEFAULT_MODELS)[kind]
 
 
 def resolve(name_or_path: str | Path) -> Path:

@@ -161,7 +161,7 @@ def choose_model(request: FileRequest, source: RecordSource, say: Say) -> str:
     """Return the model asked for, or the bundled one for what the input holds, and name it."""
     if request.model is not None:
         return request.model
-    name = default_model(source.kind)
+    name = default_model(source.kind, causal=request.causal)
     say(f"{source.name} holds {KIND_WORDS[source.kind]}: using the bundled model {name} (-m chooses another)")
     return name
 
@@ -170,10 +170,11 @@ def check_kind(source: RecordSource, model: ModelSummary, request: FileRequest) 
     """Refuse an input of another modality than the model's."""
     if source.kind == model.kind:
         return
+    fitting = default_model(source.kind, causal=request.causal)
     hint = f", or --kind {model.kind} if the file does hold {KIND_WORDS[model.kind]}"
     raise InputError(
         f"{source.name} holds {KIND_WORDS[source.kind]}, but the model {model.name} reads "
-        f"{KIND_WORDS[model.kind]}; use -m {default_model(source.kind)}{'' if request.kind else hint}"
+        f"{KIND_WORDS[model.kind]}; use -m {fitting}{'' if request.kind else hint}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.models.directory import DEFAULT_MODELS, default_model, load
+from bio_xlstm.models.directory import DEFAULT_CAUSAL_MODELS, default_model, load
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
 from bio_xlstm.sampling.choice import Sampling
@@ -155,6 +155,11 @@ def open_model(request: GenerateRequest, say: Say) -> SequenceModel:
         raise ConfigError(
             f"{model.name} reads {KIND_WORDS[model.kind]}: generate has no text to write for them"
         )
+    if not model.causal:
+        raise ConfigError(
+            f"{model.name} {model.config.sight} and fills in what is hidden: it cannot write a sequence "
+            f"from its beginning to its end; -m {default_model(model.kind, causal=True)} can"
+        )
     molecules = bool(request.windows or request.filter_smarts or request.scaffold or request.constrain)
     if molecules and model.kind != "smiles":
         raise ConfigError(
@@ -176,9 +181,11 @@ def _default_model(request: GenerateRequest, say: Say) -> str:
     elif request.context is not None:
         kind = open_records(request.context).kind
     else:
-        choices = ", ".join(f"-m {name} for {KIND_WORDS[kind]}" for kind, name in DEFAULT_MODELS.items())
+        choices = ", ".join(
+            f"-m {name} for {KIND_WORDS[kind]}" for kind, name in DEFAULT_CAUSAL_MODELS.items()
+        )
         raise ConfigError(f"-m is missing, and nothing else says what to make: {choices}")
-    name = default_model(kind)
+    name = default_model(kind, causal=True)
     say(f"making {KIND_WORDS[kind]} with the bundled model {name} (-m chooses another)")
     return name
 

@@ -24,6 +24,7 @@ class ScoreRequest(FileRequest):
 
     command: ClassVar[str] = "score"
     formats: ClassVar[tuple[str, ...]] = SCORE_FORMATS
+    causal: ClassVar[bool] = True
     least: ClassVar[dict[str, int]] = FileRequest.least | {"stride": 1, "context_tokens": 1}
 
     reduce: str = "sequence"

@@ -71,7 +71,7 @@ def test_states_are_built_described_and_used(run: Run, capsys: pytest.CaptureFix
     assert "model       chem-small" in out and "3 members" in out
     assert run("generate", "-m", "chem-small", "--state", "some.state", "-n", "2", "-o", "-") == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
-    assert run("generate", "-m", "dna-small", "--state", "some.state", "-n", "2", "-o", "-") == 1
+    assert run("generate", "-m", "dna-causal", "--state", "some.state", "-n", "2", "-o", "-") == 1
     assert "Error: some.state was made by another model" in capsys.readouterr().err
 
 

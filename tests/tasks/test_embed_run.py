@@ -231,7 +231,7 @@ def test_the_model_decides_between_columns(request_for: Make, tmp_path: Path) ->
 def test_the_model_is_chosen_and_named(
     request_for: Make, tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bio_xlstm.tasks.embed.setup.default_model", lambda kind: tiny_models[kind])
+    monkeypatch.setattr("bio_xlstm.tasks.embed.setup.default_model", lambda kind, causal: tiny_models[kind])
     said: list[str] = []
     embed_file(request_for("smiles", "a.smi", "CCO\n", model=None), said.append)
     assert "a.smi holds molecules: using the bundled model" in said[0] and tiny_models["smiles"] in said[0]

@@ -152,8 +152,8 @@ def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -
         ({"sort": "size"}, "--sort must be one of auto, index, perplexity, not 'size'"),
         ({"output": "out.png"}, "out.png: the suffix names no format; known are .csv, .tsv"),
         ({"output": "out.fasta"}, "out.fasta: fasta is for proteins and DNA; .csv holds everything"),
-        ({"model": "dna-small", "output": "out.smi"}, "out.smi: smi is for molecules"),
-        ({"model": None}, "-m is missing, and nothing else says what to make: -m dna-small for DNA"),
+        ({"model": "dna-causal", "output": "out.smi"}, "out.smi: smi is for molecules"),
+        ({"model": None}, "-m is missing, and nothing else says what to make: -m dna-causal for DNA"),
         ({"prompt": "CCX"}, "--prompt 'CCX': 'X' at position 3 is not a SMILES token"),
         (
             {"prompt": "CCO", "max_length": 3},
