@@ -1,4 +1,4 @@
-"""bioxlstm evaluate: how good what a model makes is."""
+"""bioxlstm evaluate: how good what a model makes or predicts is."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from bio_xlstm.cli.messages import reported
 
 @click.group()
 def evaluate() -> None:
-    """Measure what a model generates."""
+    """Measure what a model generates or predicts."""
 
 
 @evaluate.command()
@@ -51,3 +51,88 @@ def generation(verbose: bool, **choices: Any) -> None:
 
     with reported(say):
         evaluate_generation(GenerationRequest(**choices, command_line=command_line()), say)
+
+
+predictions: options.Decorator = options.stacked(
+    click.argument("predictions"),
+    click.option("-o", "--output", required=True, metavar="FILE",
+                 help="File to write, .json or .csv; - is JSON on stdout."),
+    click.option("--truth", multiple=True, metavar="COLUMN",
+                 help="Column of what was measured; repeatable.  [default: found by name]"),
+    click.option("--prediction", multiple=True, metavar="COLUMN",
+                 help="Column of what was predicted, one per --truth.  [default: found by name]"),
+    click.option("--where", multiple=True, metavar="COLUMN=VALUE",
+                 help="Count only such rows, as part=test; repeatable."),
+    click.option("--by", metavar="COLUMN", help="Measure every group of rows alone, and give the mean."),
+)  # fmt: skip
+drawing: options.Decorator = options.stacked(
+    click.option("--bootstrap", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N",
+                 help="Draws for the intervals, fewer for large files; 0 for none."),
+    options.seed,
+    click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+    options.config,
+    options.talk,
+)  # fmt: skip
+
+
+@evaluate.command()
+@predictions
+@click.option("--positive", metavar="CLASS", help="The class that counts as positive, of two.")
+@drawing
+def classification(**choices: Any) -> None:
+    """Measure predicted classes or probabilities.
+
+    PREDICTIONS is a table, as finetune and predict write it, or any other with the true class and what was predicted:
+    a probability or score of the positive class, the class itself, or columns probability_CLASS.
+
+    \b
+    bioxlstm evaluate classification model/predictions.csv --where part=test -o metrics.json
+    """
+    _evaluate("classification", **choices)
+
+
+@evaluate.command()
+@predictions
+@click.option(
+    "--lower", metavar="COLUMN", help="Column of the lower ends of intervals.  [default: found by name]"
+)
+@click.option("--upper", metavar="COLUMN", help="Column of the upper ends.")
+@drawing
+def regression(**choices: Any) -> None:
+    """Measure predicted numbers, and their intervals where there are some.
+
+    PREDICTIONS is a table with what was measured and what was predicted.
+
+    \b
+    bioxlstm evaluate regression model/predictions.csv --where part=test -o metrics.json
+    """
+    _evaluate("regression", **choices)
+
+
+@evaluate.command()
+@predictions
+@click.option("--labels", metavar="COLUMN",
+              help="Column of 0 and 1, fit or not.  [default: DMS_score_bin, else above the median]")  # fmt: skip
+@drawing
+def proteingym(**choices: Any) -> None:
+    """Measure scores of variants as ProteinGym does: Spearman, AUC, MCC, NDCG, top recall.
+
+    PREDICTIONS is a table with DMS_score and a score per variant; several assays are told apart by DMS_id or --by.
+
+    \b
+    bioxlstm evaluate proteingym scores.csv --prediction score -o metrics.json
+    """
+    _evaluate("proteingym", **choices)
+
+
+def _evaluate(goal: str, *, verbose: bool, **choices: Any) -> None:
+    """Evaluate a file of predictions."""
+    from bio_xlstm.tasks.evaluate.prediction_request import PredictionRequest
+    from bio_xlstm.tasks.evaluate.predictions import evaluate_predictions
+
+    def say(line: str) -> None:
+        if not choices["quiet"]:
+            click.echo(line, err=True)
+
+    with reported(say):
+        evaluate_predictions(PredictionRequest(goal=goal, **choices, command_line=command_line()), say)

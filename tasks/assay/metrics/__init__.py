@@ -1,0 +1,1 @@
+"""Metrics of predictions against measured values, with bootstrap intervals; `measure` is the door."""
