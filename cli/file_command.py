@@ -25,8 +25,11 @@ target: options.Decorator = options.stacked(
 )
 
 
-def row_options(verb: str, formats: Sequence[str]) -> options.Decorator:
-    """Return the options that follow what a command computes; `verb` says what is done to molecules."""
+def row_options(verb: str, formats: Sequence[str], *, molecules: bool = True) -> options.Decorator:
+    """Return the options that follow what a command computes; `verb` says what is done to molecules, if to any."""
+    allow_invalid = click.option(
+        "--allow-invalid", is_flag=True, help=f"{verb} molecules that RDKit cannot parse, too."
+    )
     return options.stacked(
         click.option(
             "--format", type=click.Choice(formats), help="Format of the output where its suffix does not tell."
@@ -36,10 +39,10 @@ def row_options(verb: str, formats: Sequence[str]) -> options.Decorator:
             "--max-length", type=click.IntRange(min=1), metavar="N",
             help="Give sequences of more tokens the status too_long.",
         ),
-        click.option("--allow-invalid", is_flag=True, help=f"{verb} molecules that RDKit cannot parse, too."),
+        *([allow_invalid] if molecules else []),
         options.device,
         options.batch_tokens,
-        options.workers,
+        *([options.workers] if molecules else []),
         options.seed,
         options.output_policy,
         options.sharding,

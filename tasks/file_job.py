@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
-from bio_xlstm.records import Record, RecordSource
+from bio_xlstm.records import Record
 from bio_xlstm.tasks.embed.compute import Worker
 from bio_xlstm.tasks.embed.prepare import Preparation, Ready
 from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
 
+class Source(Protocol):
+    """Yield the records of an input, any number of times."""
+
+    @property
+    def name(self) -> str:
+        """Return how messages call the input."""
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records from the start."""
+
+    def fingerprint(self) -> str:
+        """Return the sha256 (hex) of the input's bytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileJob(ABC):
     """Hold what is settled before the first record is computed; a command adds what it computes and writes."""
@@ -29,7 +43,7 @@ class FileJob(ABC):
     """What needs less room on the disk, in words."""
 
     request: FileRequest
-    source: RecordSource
+    source: Source
     worker: Worker[Any]
     preparation: Preparation
     form: Format
@@ -59,6 +73,10 @@ class FileJob(ABC):
     @abstractmethod
     def planned(self) -> str:
         """Say what the output will hold: "1,000 rows of 192 numbers"."""
+
+    def conclude(self) -> tuple[str, ...]:
+        """Make what a command adds to a complete output, whenever it was completed; return lines about it."""
+        return ()
 
     @property
     def model(self) -> "SequenceModel":

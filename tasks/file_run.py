@@ -36,7 +36,7 @@ def run_job(job: FileJob, say: Say = silent) -> Outcome:
     if record is not None:
         discard_parts(output)
         say(f"{output} is already complete; --overwrite makes it anew")
-        return describe_file(job.result(job.provenance, record, list), job.form, output)
+        return _concluded(job, describe_file(job.result(job.provenance, record, list), job.form, output))
     check_disk(job)
     with Journal(
         output, job.provenance, resume=job.request.resume, overwrite=job.request.overwrite
@@ -48,7 +48,12 @@ def run_job(job: FileJob, say: Say = silent) -> Outcome:
         _do_units(job, journal)
         result = _collected(job, journal)
         journal.finish(lambda path: _store(job, result, path))
-    return describe_file(result, job.form, output)
+    return _concluded(job, describe_file(result, job.form, output))
+
+
+def _concluded(job: FileJob, outcome: Outcome) -> Outcome:
+    """Add what the job makes of a complete output."""
+    return outcome._replace(lines=(*outcome.lines, *job.conclude()))
 
 
 def _do_units(job: FileJob, journal: Journal) -> None:

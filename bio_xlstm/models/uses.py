@@ -73,6 +73,21 @@ class ModelUses:
 
         return score_sequences(self._model, sequences, reduce=reduce, **options)
 
+    def variants(self, wild_type: str, variants: Sequence[str], **options: Any) -> np.ndarray:
+        """Compare variants with their wild type: log-likelihood ratios in nats, (N,) float64.
+
+        A variant is a list of substitutions, `A123T:G5D`, or a whole sequence. `method`, `offset`, `rc`, `stride`,
+        `state` and `batch_tokens` are those of `bio_xlstm.variants.ratios`: what stands before a change is read once
+        for all variants. SequenceError names what cannot be read.
+
+        >>> import bio_xlstm as bx
+        >>> bx.load("protein-small").variants("MKTAYIAKQR", ["K2R", "K2R:T3S"]).shape
+        (2,)
+        """
+        from bio_xlstm.variants.ratios import score_variants
+
+        return score_variants(self._model, wild_type, variants, **options)
+
     def generate(
         self,
         count: int,

@@ -1,0 +1,37 @@
+"""Agreement with measured values: numbers computed by hand, and those that are not defined."""
+
+import numpy as np
+
+from bio_xlstm.tasks.variants.agreement import compare
+
+NAMES = ("DMS_score", "DMS_score_bin")
+
+
+def test_numbers_by_hand() -> None:
+    values = np.array([1.0, 2, 3, 4, np.nan, 9])
+    measured = np.array([10.0, 30, 20, 40, 50, np.nan])
+    classes = np.array([0.0, 1, 0, 1, 1, 1])
+    found = compare(values, measured, classes, NAMES)
+    assert found.rows == 4 and found.divided_by == "DMS_score_bin"
+    # one of the six pairs is out of order: 1 - 6 * 2 / (4 * 15)
+    assert found.spearman is not None and abs(found.spearman - 0.8) < 1e-12
+    # three of the four pairs of a high and a low one are in order
+    assert found.auc == 0.75
+    # values from 2.5 up are high: one right and one wrong on each side
+    assert found.mcc == 0
+    assert found.line() == (
+        "DMS_score: Spearman 0.800, AUC 0.750, MCC 0.000 (4 rows; high and low by DMS_score_bin)"
+    )
+
+
+def test_without_classes_the_median_divides() -> None:
+    found = compare(np.arange(6.0), np.arange(6.0), None, ("DMS_score", None))
+    assert (found.spearman, found.auc, found.mcc, found.divided_by) == (1, 1, 1, "its median")
+
+
+def test_what_is_not_defined_is_none() -> None:
+    for values, measured in (([1.0, 1, 1], [1.0, 2, 3]), ([1.0, 2], [1.0, 2]), ([], [])):
+        found = compare(np.array(values), np.array(measured), None, ("x", None))
+        assert found.spearman is None
+    constant = compare(np.arange(4.0), np.ones(4), np.ones(4), ("x", "y"))
+    assert constant.auc is None and "AUC undefined" in constant.line()
