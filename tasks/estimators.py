@@ -1,22 +1,22 @@
 """scikit-learn estimators around the models."""
 
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 
 from bio_xlstm.errors import ConfigError, SequenceError
+from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import POOLS, RC, check_choice
+from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, readable_ids
+from bio_xlstm.tasks.sequence_predictor import SequencePredictor
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
-INVALID = ("raise", "nan")
 
-
-class SequenceEmbedder(TransformerMixin, BaseEstimator):
+class SequenceEmbedder(LoadedModel, TransformerMixin, BaseEstimator):
     """Turn sequences into vectors inside a scikit-learn pipeline; there is nothing to fit.
 
     Args:
@@ -72,7 +72,7 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
 
         self.fit(X)
         model = self._loaded()
-        ids = [self._read(model, index, text) for index, text in enumerate(as_texts(X))]
+        ids = readable_ids(model, list(as_texts(X)), self.invalid)
         good = np.array([len(one) > 0 for one in ids], bool)
         found = embed_batch(
             model,
@@ -94,44 +94,6 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         width = embedding_width(self._loaded(), self.rc)
         return np.array([f"e{i}" for i in range(width)], object)
 
-    def _read(self, model: "SequenceModel", index: int, text: Any) -> np.ndarray:
-        """Return the ids of a sequence, none when it cannot be read and that is allowed."""
-        prepared = model.tokenizer.prepare(text if isinstance(text, str) else "")
-        status, detail = prepared.status, prepared.detail
-        if not isinstance(text, str) and not is_missing(text):
-            status, detail = "error", f"{text!r} is not a string"
-        elif status in ("ok", "cleaned") and model.kind == "smiles":
-            from bio_xlstm.records.chemistry import parse_reason
-
-            reason = parse_reason(model.tokenizer.decode(prepared.ids))
-            if reason is None:
-                return prepared.ids
-            status, detail = "invalid_smiles", reason
-        if status in ("ok", "cleaned"):
-            return prepared.ids
-        if self.invalid == "raise":
-            raise SequenceError(f"sequence {index}: {status}: {detail}")
-        return prepared.ids[:0]
-
-    def _loaded(self) -> "SequenceModel":
-        """Return the model, loaded once; clones and pickles carry the name alone."""
-        if not isinstance(self.model, str | os.PathLike):
-            return self.model
-        held = self.__dict__.get("_held")
-        if held is None or held[0] != (self.model, self.device):
-            from bio_xlstm.models.directory import load
-
-            held = (self.model, self.device), load(os.fspath(self.model), device=self.device)
-            self.__dict__["_held"] = held
-        loaded: SequenceModel = held[1]
-        return loaded
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the loaded weights out of pickles."""
-        state = dict(super().__getstate__())
-        state.pop("_held", None)
-        return state
-
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that the input is text and that no fit is needed."""
         tags = super().__sklearn_tags__()
@@ -145,25 +107,78 @@ class SequenceEmbedder(TransformerMixin, BaseEstimator):
         return True
 
 
-def is_missing(value: Any) -> bool:
-    """Tell whether a cell holds None, NaN, or the NA of pandas."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except TypeError:  # NA refuses to be true or false
-        return True
-    except ValueError:  # an array of several values
-        return False
+class SequenceRegressor(RegressorMixin, SequencePredictor):
+    """Predict numbers from sequences: a head on the embeddings of a model that stays as it is.
+
+    Args:
+        model: bundled name, model directory (text or Path), hub id, or a loaded model.
+        pool: mean, last, first or max.
+        layers: layers that the head may see: "auto", "all" or numbers such as "-1,3".
+        head: linear, radial (curved) or auto: form, layers and penalty are chosen by cross-validation.
+        batch_tokens: tokens computed at once.
+        invalid: "raise" SequenceError for a sequence that cannot be read; or "nan": leave it out of fit, and predict
+            NaN for it.
+        random_state: seed of the folds.
+        device: where a model given by name is loaded.
+
+    `fit` takes N strings and numbers (N,) or (N, T), NaN where one was not measured.
+
+    Example::
+
+        from sklearn.model_selection import cross_val_score
+        cross_val_score(SequenceRegressor("chem-small"), smiles, solubility, cv=5)
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from sequences (N,) and numbers (N,) or (N, T)."""
+        values = np.asarray(y, np.float64)
+        self.single_ = values.ndim == 1
+        values = values.reshape(len(values), -1)
+        self._fit(X, values, Task("regression", tuple(f"y{number}" for number in range(values.shape[1]))))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict numbers of the shape that was learned from; NaN for sequences that cannot be read."""
+        found, _ = self._answer(X)
+        return found[:, 0] if self.single_ else found
 
 
-def as_texts(X: Any) -> Iterable[Any]:
-    """Return the strings of a list, Series, array (N,) or one-column table (N, 1)."""
-    if isinstance(X, str):
-        raise SequenceError("give a list of sequences, not one string")
-    array = np.asarray(X, dtype=object)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise SequenceError(f"sequences must come as one column, not as an array of shape {array.shape}")
-    return list(array)
+class SequenceClassifier(ClassifierMixin, SequencePredictor):
+    """Predict classes from sequences: a head on the embeddings of a model that stays as it is.
+
+    Args:
+        class_weights: "none", or "balanced": rare classes count as much as common ones.
+
+    The others are those of `SequenceRegressor`. `predict` gives None in an array of objects, `predict_proba` NaN, for
+    sequences that cannot be read where that is allowed.
+
+    Example::
+
+        SequenceClassifier("protein-small").fit(sequences, is_toxic).predict_proba(others)
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from sequences (N,) and their classes (N,), of any type that can be compared."""
+        labels = np.asarray(y)
+        if labels.ndim != 1:
+            raise SequenceError(f"classes must come as one column, not as an array of shape {labels.shape}")
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise SequenceError(f"there is one class alone, {self.classes_[0]!r}: there is nothing to learn")
+        names = tuple(str(name) for name in self.classes_)
+        self._fit(X, numbers.astype(np.float64)[:, None], Task("multiclass", ("y",), names))
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of every class (N, C), in the order of `classes_`."""
+        return self._answer(X)[0]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of every sequence (N,)."""
+        found, bad = self._answer(X)
+        best = self.classes_[np.where(bad[:, None], 0, found).argmax(1)]
+        if not bad.any():
+            return best
+        best = best.astype(object)
+        best[bad] = None
+        return best

@@ -1,0 +1,190 @@
+"""The fine-tuning run, from a request to a model directory with its predictions and metrics."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bio_xlstm.tasks.assay.domain import Domain
+from bio_xlstm.tasks.assay.splits.leakage import audit_leakage
+from bio_xlstm.tasks.finetune.answers import Answers, blank, joined, put
+from bio_xlstm.tasks.finetune.card import card
+from bio_xlstm.tasks.finetune.directory import member_folder, save_about, save_member
+from bio_xlstm.tasks.finetune.fitting import Fitted, fit_member
+from bio_xlstm.tasks.finetune.folder import open_folder
+from bio_xlstm.tasks.finetune.frozen import embed_all
+from bio_xlstm.tasks.finetune.judge import coverage, judge_baselines, judged, main_metric, tested_rows
+from bio_xlstm.tasks.finetune.learning_curve import learning_curve
+from bio_xlstm.tasks.finetune.plan import Plan, make_plan
+from bio_xlstm.tasks.finetune.request import FinetuneRequest
+from bio_xlstm.tasks.finetune.results import (
+    described,
+    write_baselines,
+    write_metrics,
+    write_predictions,
+    write_splits,
+)
+from bio_xlstm.tasks.finetune.trust import Trust
+from bio_xlstm.tasks.pretrain.processes import is_first
+from bio_xlstm.tasks.pretrain.run_folder import RunFolder, make_folder
+from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
+from bio_xlstm.tasks.pretrain.turns import alone
+
+Say = Callable[[str], None]
+
+
+class FinetuneResult(NamedTuple):
+    """Tell where the model is, and what was measured."""
+
+    directory: Path
+    metrics: dict[str, Any]
+    lines: tuple[str, ...]
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def finetune(request: FinetuneRequest, say: Say = silent) -> FinetuneResult:
+    """Train a model of an assay, and write it with its predictions, its metrics and those of simple models.
+
+    A run that was killed goes on where it stopped. Raises InputError, ModelError, ConfigError, OutputError, and
+    KeyboardInterrupt where it is asked to stop.
+
+    Example::
+
+        finetune(FinetuneRequest(input="solubility.csv", output="solubility-model"))
+    """
+    output = Path(request.output)
+    first = is_first(TrainingSettings(steps=1, devices=request.devices, nodes=request.nodes))
+    say = say if first else silent
+    make_folder(output.parent)
+    with alone(output) if first else nullcontext():
+        folder = open_folder(request) if first else RunFolder(output)
+        plan = make_plan(request, say)
+        for line in plan.lines():
+            say(line)
+        return _run(plan, folder, first, say)
+
+
+def _run(plan: Plan, folder: RunFolder, first: bool, say: Say) -> FinetuneResult:
+    """Fit all members, judge them, and write everything; only the first of several processes does the latter."""
+    begun = time.monotonic()
+    embedded = embed_all(plan)
+    say(f"features {len(plan.ids):,} sequences embedded")
+    fitted: list[Fitted] = []
+    answers = blank(plan.assay.task, len(plan.assay))
+    for number, one in enumerate(plan.rounds):
+        mine = [
+            fit_member(plan, embedded, folder, one, number * plan.request.ensemble + turn, begun, first, say)
+            for turn in range(plan.request.ensemble)
+        ]
+        fitted += mine
+        # with folds every sequence is answered for by those that have not seen it
+        rows = one.test if plan.split.folds else np.arange(len(plan.assay))
+        put(answers, rows, joined([member.answers.take(rows) for member in mine]))
+    if not first:
+        return FinetuneResult(folder.output, {}, ())
+    trust = _trusted(plan, answers)
+    answers = trust(answers)
+    seen = np.unique(np.concatenate([one.train for one in plan.rounds]))
+    domain = Domain.of([plan.assay.sequences[row] for row in seen.tolist()], plan.assay.kind)
+    metrics = _measure(plan, fitted, trust, domain, answers)
+    say(f"test     {main_metric(plan, metrics['test'])}")
+    if plan.request.baselines:
+        metrics["baselines"], said = judge_baselines(plan, say)
+        write_baselines(folder.output, plan, said)
+    if plan.request.method == "head" and not plan.split.folds:
+        metrics["learning_curve"] = learning_curve(plan, embedded, plan.rounds[0], fitted[0].chosen)
+    return _write(plan, fitted, trust, domain, answers, metrics)
+
+
+def _trusted(plan: Plan, answers: Answers) -> Trust:
+    """Calibrate on the validation part; with folds, on what every model says of sequences it has not seen."""
+    request, task = plan.request, plan.assay.task
+    rows = tested_rows(plan) if plan.split.folds else plan.rounds[0].validation
+    return Trust.fit(
+        task, answers.take(rows), plan.assay.values[rows], coverage=request.coverage, way=request.calibration
+    )
+
+
+def _measure(
+    plan: Plan, fitted: list[Fitted], trust: Trust, domain: Domain, answers: Answers
+) -> dict[str, Any]:
+    """Measure everything about the model itself that the report shows."""
+    assay, request, rows = plan.assay, plan.request, tested_rows(plan)
+    own = judged(plan, answers.take(rows).predicted, rows)
+    validation = np.zeros(0, np.int64) if plan.split.folds else plan.rounds[0].validation
+    return {
+        "task": {"name": assay.task.name, "targets": assay.task.targets, "classes": assay.task.classes},
+        "kind": assay.kind,
+        "model": plan.base,
+        "method": request.method,
+        "test": own,
+        "validation": judged(plan, answers.take(validation).predicted, validation),
+        "baselines": {},
+        "learning_curve": [],
+        "coverage": coverage(plan, trust, answers),
+        "calibration": trust.to_record(),
+        "domain_threshold": domain.threshold,
+        "split": {
+            "method": plan.split.method,
+            "sizes": {name: len(part) for name, part in zip(plan.split.names, plan.split.parts, strict=True)},
+            "notes": plan.split.notes,
+        },
+        "leakage": {**described(found := audit_leakage(assay, plan.split)), "lines": found.lines()},
+        "audit": {**described(assay.audit), "lines": assay.audit.lines()},
+        "members": [one.record for one in fitted],
+        "seed": request.seed,
+        "settings": dict(request.identity()),
+    }
+
+
+def _write(
+    plan: Plan, fitted: list[Fitted], trust: Trust, domain: Domain, answers: Answers, metrics: dict[str, Any]
+) -> FinetuneResult:
+    """Write the model directory; finetune.json, which makes it whole, comes last."""
+    output = Path(plan.request.output)
+    text = card(plan, metrics)
+    for number, one in enumerate(fitted):
+        tuned = plan.request.method in ("lora", "full")
+        if not number:
+            one.member.model.name = output.resolve().name
+        save_member(one.member, member_folder(output, number), with_model=tuned or not number, card=text)
+    write_splits(output, plan)
+    write_predictions(output, plan, trust, domain, answers)
+    write_metrics(output, metrics)
+    about = {
+        "kind": plan.assay.kind,
+        "base": plan.base,
+        "method": plan.request.method,
+        "sequence_column": plan.assay.sequence_column,
+        "trained_on": len(domain.prints),
+        "test": metrics["test"],
+        "seed": plan.request.seed,
+    }
+    save_about(output, plan.assay.task, trust, domain, len(fitted), about)
+    write_report(output)
+    return FinetuneResult(output, metrics, _lines(plan, metrics))
+
+
+def write_report(directory: Path) -> None:
+    """Write report.html from the files of a finished run, where there is a report to write."""
+    with suppress(ImportError):
+        from bio_xlstm.tasks.report.write import write_report as write  # type: ignore[import-not-found]
+
+        write(directory)
+
+
+def _lines(plan: Plan, metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Say where the model is, how good it is, and how to use it."""
+    output = plan.request.output
+    best = [f"{name}: {main_metric(plan, found['test'])}" for name, found in metrics["baselines"].items()]
+    return (
+        f"wrote {output}: {len(plan.rounds) * plan.request.ensemble} model(s), predictions.csv, metrics.json",
+        f"test: {main_metric(plan, metrics['test'])}" + (f"; baselines: {'; '.join(best)}" if best else ""),
+        f"use: bioxlstm predict {output} NEW.csv -o predictions.csv",
+    )

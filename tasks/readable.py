@@ -1,0 +1,90 @@
+"""Sequences as scikit-learn hands them over, and the model that reads them."""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bio_xlstm.errors import SequenceError
+
+if TYPE_CHECKING:
+    from bio_xlstm.models.model import SequenceModel
+
+INVALID = ("raise", "nan")
+
+
+class LoadedModel:
+    """Load the model of an estimator once; clones and pickles carry its name alone. A part of estimators."""
+
+    model: Any
+    device: str
+
+    def _loaded(self) -> "SequenceModel":
+        """Return the model."""
+        if not isinstance(self.model, str | os.PathLike):
+            given: SequenceModel = self.model
+            return given
+        held = self.__dict__.get("_held")
+        if held is None or held[0] != (self.model, self.device):
+            from bio_xlstm.models.directory import load
+
+            held = (self.model, self.device), load(os.fspath(self.model), device=self.device)
+            self.__dict__["_held"] = held
+        loaded: SequenceModel = held[1]
+        return loaded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the loaded weights out of pickles."""
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        state.pop("_held", None)
+        return state
+
+
+def readable_ids(model: "SequenceModel", texts: Sequence[Any], invalid: str) -> list[np.ndarray]:
+    """Return the token ids of sequences, none for those that cannot be read; with "raise", SequenceError names one."""
+    return [read_one(model, index, text, invalid) for index, text in enumerate(texts)]
+
+
+def read_one(model: "SequenceModel", index: int, text: Any, invalid: str) -> np.ndarray:
+    """Return the ids of a sequence, none when it cannot be read and that is allowed."""
+    prepared = model.tokenizer.prepare(text if isinstance(text, str) else "")
+    status, detail = prepared.status, prepared.detail
+    if not isinstance(text, str) and not is_missing(text):
+        status, detail = "error", f"{text!r} is not a string"
+    elif status in ("ok", "cleaned") and model.kind == "smiles":
+        from bio_xlstm.records.chemistry import parse_reason
+
+        reason = parse_reason(model.tokenizer.decode(prepared.ids))
+        if reason is None:
+            return prepared.ids
+        status, detail = "invalid_smiles", reason
+    if status in ("ok", "cleaned"):
+        return prepared.ids
+    if invalid == "raise":
+        raise SequenceError(f"sequence {index}: {status}: {detail}")
+    return prepared.ids[:0]
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a cell holds None, NaN, or the NA of pandas."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # NA refuses to be true or false
+        return True
+    except ValueError:  # an array of several values
+        return False
+
+
+def as_texts(X: Any) -> Iterable[Any]:
+    """Return the strings of a list, Series, array (N,) or one-column table (N, 1)."""
+    if isinstance(X, str):
+        raise SequenceError("give a list of sequences, not one string")
+    array = np.asarray(X, dtype=object)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise SequenceError(f"sequences must come as one column, not as an array of shape {array.shape}")
+    return list(array)
