@@ -1,16 +1,18 @@
-"""Contexts from a file: molecules of one kind, or homologs, permuted and laid out as in training."""
+"""Contexts from a file: molecules of a kind or homologs, permuted and laid out as in training; others as they stand."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.homologs import sample_homologs
-from bio_xlstm.records import RecordSource, open_records
+from bio_xlstm.records import KINDS, RecordSource, open_records
 from bio_xlstm.records.alignment import read_alignment
 from bio_xlstm.tasks.embed.prepare import Preparation
 from bio_xlstm.tasks.embed.setup import KIND_WORDS
+from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tokenizers.tokenizer import Tokenizer, counted
 
 Say = Callable[[str], None]
@@ -29,17 +31,17 @@ def read_contexts(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, sa
     """Read a file as contexts, each a list of bare ids; InputError where it holds nothing for this model."""
     source = open_context(path, tokenizer.kind)
     if tokenizer.kind == "protein":
-        return _families(path, tokenizer, extent, seed)
-    return _sets(source, tokenizer, extent, seed, say)
+        return _families(path, tokenizer, extent, seed, say)
+    rng = np.random.default_rng(seed) if tokenizer.kind == "smiles" else None
+    return _sets(source, tokenizer, extent, rng, say)
 
 
 def open_context(path: str, kind: str) -> RecordSource:
     """Open a file and compare what it holds with what a model reads."""
-    if kind not in ("smiles", "protein"):
-        raise ConfigError(
-            "--context is for molecules and proteins; a DNA sequence is continued with --prompt"
-        )
     source = open_records(path)
+    if kind not in KINDS:
+        # numbers look like anything
+        return source.with_kind(kind)
     try:
         found = source.kind
     except InputError:
@@ -52,32 +54,33 @@ def open_context(path: str, kind: str) -> RecordSource:
     return source
 
 
-def _sets(source: RecordSource, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
-    """Read molecules in random order, and divide them among contexts of about equal size."""
-    ready = Preparation(tokenizer, chemistry=True)(list(source))
+def _sets(
+    source: RecordSource, tokenizer: Tokenizer, extent: Extent, rng: np.random.Generator | None, say: Say
+) -> list[Members]:
+    """Read sequences in random order, or in that of the file, and divide them among contexts of about equal size."""
+    noun = NOUNS[tokenizer.kind]
+    ready = Preparation(tokenizer, chemistry=tokenizer.kind == "smiles")(list(source))
     bad = [one.row for one in ready if not len(one.ids)]
     members = [one.ids for one in ready if len(one.ids)]
     if bad:
         say(
-            f"{source.name}: {counted(len(bad), 'molecule')} left out of the context, "
+            f"{source.name}: {counted(len(bad), noun)} left out of the context, "
             f"row {bad[0].row} first: {bad[0].status}. {bad[0].detail}"
         )
     if not members:
-        raise InputError(f"{source.name} holds no molecule that can be read: the context is empty")
+        raise InputError(f"{source.name} holds no {noun} that can be read: the context is empty")
     costs = np.array([len(ids) + 2 for ids in members])
-    _check_room(source.name, costs, extent, "molecule")
-    rng = np.random.default_rng(seed)
+    _check_room(source.name, costs, extent, noun)
+
+    def order() -> np.ndarray:
+        return np.arange(len(members)) if rng is None else rng.permutation(len(members))
+
     if extent.contexts is None:
-        return [
-            [members[i] for i in group] for group in divided(rng.permutation(len(members)), costs, extent)
-        ]
-    return [
-        [members[i] for i in fitting(rng.permutation(len(members)), costs, extent)]
-        for _ in range(extent.contexts)
-    ]
+        return [[members[i] for i in group] for group in divided(order(), costs, extent)]
+    return [[members[i] for i in fitting(order(), costs, extent)] for _ in range(extent.contexts)]
 
 
-def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int) -> list[Members]:
+def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
     """Draw homologs, the rare ones sooner, and with them the first sequence of the file, in random order."""
     family = read_alignment(path)
     costs = np.array([len(sequence) + 1 for sequence in family.sequences])
@@ -93,6 +96,11 @@ def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int) -> lis
         if room is not None and room < 0:
             chosen = fitting(rng.permutation(len(costs)), costs, extent)
         found.append([tokenizer.prepare(family.sequences[i]).ids for i in chosen.tolist()])
+    if extent.tokens is not None and costs.sum() > extent.tokens:
+        say(
+            f"{Path(path).name}: of {counted(len(costs), 'protein')} as many are drawn as fit into "
+            f"{extent.tokens:,} tokens (--context-tokens allows more, `bioxlstm state build` reads all)"
+        )
     return found
 
 

@@ -14,13 +14,13 @@ from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
 from bio_xlstm.sampling.opening import Opening, open_sequence
 from bio_xlstm.state import ModelState
-from bio_xlstm.tasks.embed.setup import KIND_WORDS, Say
+from bio_xlstm.tasks.embed.setup import Say
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
 from bio_xlstm.tasks.generate.openings import Begin
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.scaffolds import spellings
 from bio_xlstm.tasks.generate.spans import Redesign, open_redesign, parse_spans
-from bio_xlstm.tasks.generate.words import CONTEXT_TOKENS, GRID_SIZES
+from bio_xlstm.tasks.generate.words import GRID_SIZES, NOUNS, context_budget
 
 # tokens of a context
 READ_AT_ONCE = 8192
@@ -35,7 +35,7 @@ def read_states(
         return [lambda: held]
     if request.context is None:
         return [lambda: None]
-    tokens = request.context_tokens or CONTEXT_TOKENS.get(model.kind)
+    tokens = context_budget(request.context_tokens, request.preset, model.kind)
     sizes = [request.context_size] if request.preset is None else GRID_SIZES
     found = [
         members
@@ -49,8 +49,7 @@ def read_states(
         if len(set(map(len, found))) > 1
         else f"{len(found[0])}"
     )
-    words = KIND_WORDS[model.kind]
-    say(f"context: {len(found)} of {spread} {words}, from {Path(request.context).name}")
+    say(f"context: {len(found)} of {spread} {NOUNS[model.kind]}s, from {Path(request.context).name}")
     return [partial(read_context, model, members, batch_tokens=READ_AT_ONCE) for members in found]
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bio_xlstm.tasks.generate.setup import Job
+from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tasks.generate.writing import HINTS
 from bio_xlstm.tasks.progress import size
+from bio_xlstm.tokenizers.tokenizer import counted
 
 _REFUSED = "refused: "
-WORDS = {"smiles": "molecules", "protein": "proteins", "dna": "sequences"}
 
 
 class Outcome(NamedTuple):
@@ -23,9 +24,9 @@ class Outcome(NamedTuple):
 def describe(job: Job, record: Mapping[str, Any]) -> Outcome:
     """Describe a finished run by what was written down about it."""
     rows, tried, wanted = (int(record[name]) for name in ("rows", "tried", "wanted"))
-    words, output = WORDS[job.model.kind], job.request.output
+    noun, output = NOUNS[job.model.kind], job.request.output
     kept = min(rows, job.request.kept or rows)
-    accepted = f"{rows:,} {words} of {tried:,} tries" + (
+    accepted = f"{counted(rows, noun)} of {tried:,} {'try' if tried == 1 else 'tries'}" + (
         f" ({rate(rows, tried)})" if job.request.choosy else ""
     )
     if kept < rows:
@@ -38,7 +39,7 @@ def describe(job: Job, record: Mapping[str, Any]) -> Outcome:
     shortage = ""
     if rows < wanted:
         shortage = (
-            f"{rows:,} of {wanted:,} {words}: {rate(rows, tried)} of {tried:,} tries were accepted ({reasons}). "
+            f"{rows:,} of {counted(wanted, noun)}: {rate(rows, tried)} of {tried:,} tries were accepted ({reasons}). "
             "What was accepted is written; --max-tries allows more, wider limits need fewer"
         )
     second = accepted + (f"; refused: {reasons}" if reasons else "")

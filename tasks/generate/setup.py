@@ -29,10 +29,12 @@ from bio_xlstm.tasks.generate.judging import Judge, MoleculeJudge, SequenceJudge
 from bio_xlstm.tasks.generate.known import known_keys
 from bio_xlstm.tasks.generate.molecule import MEASURES, Demands, substructure
 from bio_xlstm.tasks.generate.openings import Openings
+from bio_xlstm.tasks.generate.repeats import remarks
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.scaffolds import read_scaffold
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint
-from bio_xlstm.tasks.generate.words import CONTEXT_TOKENS, LONGEST
+from bio_xlstm.tasks.generate.strands import COLUMN, both_strands, reads_strands
+from bio_xlstm.tasks.generate.words import LONGEST, context_budget
 from bio_xlstm.tasks.generate.writing import choose_format
 from bio_xlstm.tasks.journal import file_hash
 from bio_xlstm.tasks.provenance import Provenance
@@ -70,6 +72,8 @@ class Job:
     @property
     def properties(self) -> tuple[str, ...]:
         """Return the names of the columns that are measured."""
+        if reads_strands(self.model):
+            return (COLUMN,)
         return tuple(name for name in MEASURES if name in self.request.windows)
 
     def candidate(self, sample: Sample) -> Candidate:
@@ -77,8 +81,15 @@ class Job:
         if self.redesign is not None:
             drawn = sample
             sample = drawn._replace(ids=self.redesign.fill(self.model.tokenizer, drawn.ids))
-            return self.judge(sample)._replace(tokens=len(drawn.ids) + drawn.ended)
-        return self.judge(self._respelled(sample))
+            found = self.judge(sample)
+            # what is remarkable about the given protein is no fault of the model
+            natural = remarks(self.model.tokenizer.decode(self.redesign.ids), self.model.kind)
+            notes = tuple(note for note in found.notes if note not in natural)
+            return found._replace(tokens=len(drawn.ids) + drawn.ended, notes=notes)
+        found = self.judge(self._respelled(sample))
+        if not reads_strands(self.model):
+            return found
+        return found._replace(measured=(round(both_strands(self.model, sample), 4),))
 
     def _respelled(self, sample: Sample) -> Sample:
         """Count the log-probability of the tokens by which a text is read, where a model wrote it with others."""
@@ -151,14 +162,11 @@ def open_model(request: GenerateRequest, say: Say) -> SequenceModel:
     name = request.model or _default_model(request, say)
     model = load(name, device=choose_device(request.device), dtype=choose_dtype(request.dtype))
     choose_backend(request.backend, model.device, model.dtype)  # refuses what cannot run
-    if model.kind not in LONGEST:
-        raise ConfigError(
-            f"{model.name} reads {KIND_WORDS[model.kind]}: generate has no text to write for them"
-        )
     if not model.causal:
+        other = DEFAULT_CAUSAL_MODELS.get(model.kind)
         raise ConfigError(
             f"{model.name} {model.config.sight} and fills in what is hidden: it cannot write a sequence "
-            f"from its beginning to its end; -m {default_model(model.kind, causal=True)} can"
+            f"from its beginning to its end{f'; -m {other} can' if other else ''}"
         )
     molecules = bool(request.windows or request.filter_smarts or request.scaffold or request.constrain)
     if molecules and model.kind != "smiles":
@@ -168,7 +176,10 @@ def open_model(request: GenerateRequest, say: Say) -> SequenceModel:
         )
     if request.infill and model.kind != "protein":
         raise ConfigError(f"--infill is for proteins; {model.name} writes {KIND_WORDS[model.kind]}")
-    start_of(model.tokenizer)
+    if model.tokenizer.start is None and not request.prompt:
+        raise ConfigError(
+            f"sequences of {model.name} begin with no start token: say with --prompt what they begin with"
+        )
     return model.use_backend(request.backend)
 
 
@@ -200,7 +211,7 @@ def choose_slots(request: GenerateRequest, model: SequenceModel, unit: int) -> i
     asked = request.batch_tokens
     if asked is None:
         memory = device_memory(str(model.device))
-        state, _ = read(model, np.array([start_of(model.tokenizer)]))
+        state, _ = read(model, np.zeros(1, np.int64))
         room = (STATE_BYTES if memory is None else memory // 4) // max(state.bytes, 1)
         # what is begun beside a unit is thrown away where that one is enough
         asked = min(SLOTS.get(model.device.type, MANY_SLOTS), room, 2 * unit)
@@ -228,7 +239,7 @@ def describe(request: GenerateRequest, model: SequenceModel, form: str) -> Prove
     # as the defaults may change
     defaults = {
         "--max-length": str(request.sampling(LONGEST[model.kind]).longest),
-        "--context-tokens": str(request.context_tokens or CONTEXT_TOKENS.get(model.kind)),
+        "--context-tokens": str(context_budget(request.context_tokens, request.preset, model.kind)),
         "--protein": str(request.protein and _hashes(request.protein)),
         "--format": form,
     }

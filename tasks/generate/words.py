@@ -14,9 +14,11 @@ FORMATS = {
     "smi": (".smi", ".smiles"),
     "fasta": (".fasta", ".fa", ".faa", ".fna", ".fas"),
 }
+# what sequences of a kind are called, one of them
+NOUNS = {"smiles": "molecule", "protein": "protein", "dna": "sequence", "tokens": "sequence"}
 # most tokens of a sequence
-LONGEST = {"smiles": 200, "protein": 1024, "dna": 1000}
-# tokens of a context: the windows that the bundled models were trained with
+LONGEST = {"smiles": 200, "protein": 1024, "dna": 1000, "tokens": 256}
+# tokens of a context: the windows that the bundled models were trained with; more is read, and changes little
 CONTEXT_TOKENS = {"smiles": 1024, "protein": 2048}
 # what a molecule is measured by, with what the help calls it
 WINDOWS = {
@@ -31,9 +33,15 @@ TRIES_EACH, TRIES_LEAST = 20, 2000
 # the published protocol for Prot-xLSTM: so many homologs, None for all, and how residues are drawn:
 # temperature, top-k and top-p; of all samples as many are kept as one cell of this grid has
 PRESETS = ("prot-xlstm",)
+PRESET_TOKENS = 131_072
 GRID_SIZES = (10, 100, 500, 1000, None)
 GRID_SETTINGS = ((1.0, 10, 1.0), (1.0, 15, 1.0), (1.0, 10, 0.95), (0.9, 10, 0.95), (0.8, 10, 0.9))
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+
+def context_budget(asked: int | None, preset: str | None, kind: str) -> int | None:
+    """Return how many tokens a context has at most: what is asked for, else what a preset or a model is made for."""
+    return asked or (CONTEXT_TOKENS.get(kind) if preset is None else PRESET_TOKENS)
 
 
 class Range(NamedTuple):

@@ -59,7 +59,7 @@ def choose_format(output: str, asked: str | None, kind: str) -> str:
         raise ConfigError(
             f"{output}: the suffix names no format; known are {suffixes} (also .gz), or --format"
         )
-    wrong = {"smi": kind != "smiles", "fasta": kind == "smiles"}.get(name, False)
+    wrong = {"smi": kind != "smiles", "fasta": kind not in ("protein", "dna")}.get(name, False)
     if wrong:
         words = "molecules" if name == "smi" else "proteins and DNA"
         raise ConfigError(f"{output}: {name} is for {words}; .csv holds everything")

@@ -1,5 +1,6 @@
 """Contexts hold what a file holds, in training's layout; a state of one is as good as the context itself."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import bio_xlstm as bx
 from bio_xlstm.context import context_tokens, read_context
 from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError
 from bio_xlstm.tasks.generate.contexts import Extent, divided, read_contexts
+from bio_xlstm.tasks.generate.words import context_budget
 from bio_xlstm.tasks.pretrain.packing import Framing, Letters, frame
 from bio_xlstm.tasks.states import StateRequest, build_state, describe_state
-from bio_xlstm.tokenizers import TOKENIZERS
+from bio_xlstm.tokenizers import TOKENIZERS, Tokenizer
+from bio_xlstm.tokenizers.ids import IdTokenizer
 
 Generate = Callable[..., Any]
 FAMILY = ">q\nMKTAYIAKQR\n>a\nMKTAYLAKQR\n>b\nMRTAYLSKQ-\n>c\nMKSAFLSRQR\n"
@@ -68,6 +71,14 @@ def test_homologs_fit_and_hold_the_first_sequence(tmp_path: Path) -> None:
     for seed in range(4):
         (members,) = read_contexts(str(path), tokenizer, Extent(tokens=23), seed, silent)
         assert len(context_tokens(tokenizer, members)) <= 23 and len(members) == 2
+    said: list[str] = []
+    read_contexts(str(path), tokenizer, Extent(tokens=23), 0, said.append)
+    assert said == [
+        "family.a3m: of 4 proteins as many are drawn as fit into 23 tokens "
+        "(--context-tokens allows more, `bioxlstm state build` reads all)"
+    ]
+    read_contexts(str(path), tokenizer, Extent(tokens=44), 0, said.append)
+    assert len(said) == 1
     assert len(read_contexts(str(path), tokenizer, Extent(members=1), 0, silent)[0]) == 1
     path.write_text(">only\nMKTAY\n")
     assert len(read_contexts(str(path), tokenizer, Extent(), 0, silent)[0]) == 1
@@ -103,15 +114,52 @@ def test_a_context_that_is_none_is_refused(
     assert message in str(error.value)
 
 
-def test_dna_and_budgets_without_room_are_refused(tmp_path: Path) -> None:
+def test_a_context_is_as_long_as_is_asked_for_or_a_model_is_made_for() -> None:
+    assert context_budget(None, None, "protein") == 2048 and context_budget(None, None, "smiles") == 1024
+    # the published grid asks for all homologs
+    assert context_budget(None, "prot-xlstm", "protein") == 131_072
+    assert context_budget(99, "prot-xlstm", "protein") == context_budget(99, None, "protein") == 99
+
+
+def test_budgets_without_room_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.smi"
     path.write_text("CCCCCC\n")
     with pytest.raises(
         ConfigError, match="no molecule fits into a context of 4 tokens, the shortest takes 8"
     ):
         read_contexts(str(path), TOKENIZERS["smiles"](), Extent(tokens=4), 0, silent)
-    with pytest.raises(ConfigError, match="a DNA sequence is continued with --prompt"):
-        read_contexts(str(path), TOKENIZERS["dna"](), Extent(), 0, silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "tokenizer", "wanted"),
+    [
+        ("a.fna", ">1\nACGTTG\n>2\nGGCA\n>3\nTT\n", TOKENIZERS["dna"](), ["ACGTTG", "GGCA", "TT"]),
+        ("a.txt", "5 17 3\n1 2\n", IdTokenizer.of(20), ["5 17 3", "1 2"]),
+    ],
+)
+def test_other_contexts_keep_the_order_of_the_file(
+    tmp_path: Path, name: str, text: str, tokenizer: Tokenizer, wanted: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    (members,) = read_contexts(str(path), tokenizer, Extent(), 7, silent)
+    assert [tokenizer.decode(ids) for ids in members] == wanted
+
+
+def test_models_without_frames_have_states_and_write(generate: Generate) -> None:
+    plain = bx.build("tokens", vocabulary=20, dim=32, blocks=1, heads=2, tokenizer=IdTokenizer.of(20))
+    plain.save("plain")
+    Path("a.txt").write_text("5 17 3\n1 2\n")
+    lines = build_state(StateRequest(input="a.txt", output="a.state", model="plain"))
+    assert lines[1] == "2 sequences, 5 tokens, for the model model"
+    found = generate(model="plain", state="a.state", prompt="4 4", count=1, max_length=6, output="out.csv")
+    assert found.lines[1] == "1 sequence of 1 try"
+    (row,) = csv.DictReader(Path("out.csv").read_text().splitlines())
+    assert row["sequence"].startswith("4 4 ") and len(row["sequence"].split()) == 6
+    with pytest.raises(
+        ConfigError, match="begin with no start token: say with --prompt what they begin with"
+    ):
+        generate(model="plain", count=1)
 
 
 def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict[str, str]) -> None:

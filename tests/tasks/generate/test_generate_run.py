@@ -11,9 +11,11 @@ import pytest
 
 import bio_xlstm as bx
 from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.sampling import Sample
 from bio_xlstm.scoring import score_batch
 from bio_xlstm.tasks.generate import run as run_module
 from bio_xlstm.tasks.generate.request import GenerateRequest
+from bio_xlstm.tasks.generate.strands import COLUMN, both_strands
 
 from .conftest import rows_of
 
@@ -102,6 +104,24 @@ def test_log_probabilities_are_scores(generate: Generate) -> None:
     check_scores(model, read_context(model, members, batch_tokens=64))
 
 
+def test_what_is_cut_is_a_beginning_and_has_the_probability_of_one(
+    generate: Generate, tiny_models: dict[str, str]
+) -> None:
+    cases = (("chem-small", {"prompt": "CC"}), (tiny_models["protein"], {}), (tiny_models["dna"], {}))
+    for name, options in cases:
+        model = bx.load(name)
+        generate(model=name, count=6, max_length=9, **options)
+        rows = [row for row in rows_of() if row["sequence"]]
+        cut = [row for row in rows if row["ended"] == "false"]
+        assert cut and {row["valid"] for row in cut} == {"true" if model.kind == "dna" else "false"}
+        found = score_batch(model, [model.tokenizer.encode(row["sequence"]) for row in rows])
+        for row, score in zip(rows, found, strict=True):
+            # all that `score` gives, but the stop, which was not drawn
+            kept = score.logprobs[: int(row["length"]) + (row["ended"] == "true")]
+            assert float(row["logprob"]) == pytest.approx(float(kept.sum()), rel=1e-4)
+            assert float(row["perplexity"]) == pytest.approx(float(np.exp(-kept.mean())), rel=1e-3)
+
+
 def check_scores(model: Any, state: Any) -> None:
     """Compare the column with what scoring says."""
     rows = [row for row in rows_of() if row["ended"] == "true"]
@@ -134,6 +154,24 @@ def test_dna_goes_on_from_a_prompt(generate: Generate, tiny_models: dict[str, st
     assert max(map(len, text.splitlines())) <= 70 and outcome.rows == 3
 
 
+def test_dna_is_judged_on_both_strands_where_its_model_reads_them(
+    generate: Generate, tiny_models: dict[str, str]
+) -> None:
+    generate(model=tiny_models["dna"], count=2, max_length=9)
+    assert COLUMN not in rows_of()[0]
+    model = bx.build("dna", dim=32, blocks=1, heads=2, reverse_complement="post_hoc", seed=1)
+    model.save("strands")
+    generate(model="strands", count=12, prompt="ACG", max_length=9)
+    rows = rows_of()
+    assert len({row["ended"] for row in rows}) == 2
+    assert both_strands(model, Sample(0, np.zeros(0, np.int64), -2.5, True)) == -2.5
+    found = score_batch(model, [model.tokenizer.encode(row["sequence"]) for row in rows], direction="both")
+    for row, score in zip(rows, found, strict=True):
+        # without the stops, which are scored on both strands though only one was drawn
+        wanted = score.total if row["ended"] == "true" else float(score.logprobs[:-1].sum())
+        assert float(row[COLUMN]) == pytest.approx(wanted, rel=1e-4)
+
+
 def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -> None:
     generate(count=3, output="out.smi")
     assert [line.split()[1] for line in Path("out.smi").read_text().splitlines()] == [
@@ -154,6 +192,11 @@ def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -
         ({"output": "out.fasta"}, "out.fasta: fasta is for proteins and DNA; .csv holds everything"),
         ({"model": "dna-causal", "output": "out.smi"}, "out.smi: smi is for molecules"),
         ({"model": None}, "-m is missing, and nothing else says what to make: -m dna-causal for DNA"),
+        (
+            {"model": "dna-small", "output": "out.fa"},
+            "dna-small reads both strands and fills in what is hidden: it cannot write a sequence from its beginning "
+            "to its end; -m dna-causal can",
+        ),
         ({"prompt": "CCX"}, "--prompt 'CCX': 'X' at position 3 is not a SMILES token"),
         (
             {"prompt": "CCO", "max_length": 3},

@@ -12,6 +12,7 @@ from rdkit.Chem import QED, Crippen, Descriptors
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.tasks.generate.acceptance import Acceptance
 from bio_xlstm.tasks.generate.candidate import Candidate
+from bio_xlstm.tasks.generate.known import known_keys
 from bio_xlstm.tasks.generate.molecule import substructure
 from bio_xlstm.tasks.generate.scaffolds import branched, read_scaffold, spell, spellings
 from bio_xlstm.tasks.generate.words import Range, parse_range
@@ -48,6 +49,15 @@ def test_what_is_excluded_is_not_written(generate: Generate) -> None:
     rows = rows_of()
     assert {row["novel"] for row in rows} == {"true"}
     assert not {row["canonical"] for row in first} & {row["canonical"] for row in rows if row["canonical"]}
+
+
+def test_what_is_known_does_not_depend_on_who_reads_it(tmp_path: Path) -> None:
+    path, letters = tmp_path / "known.smi", tmp_path / "known.faa"
+    path.write_text("OCC\nC(C)O\nno molecule\nc1ccccc1\n")
+    letters.write_text(">a\nmkt-ay\n>b\nMKTAY*\n>c\nGG\n")
+    alone = known_keys([str(path), str(path)], "smiles", workers=0)
+    assert alone == {"CCO", "c1ccccc1"} == known_keys([str(path)], "smiles", workers=2)
+    assert known_keys([str(letters)], "protein", workers=2) == {"MKTAY", "GG"}
 
 
 def test_an_impossible_window_stops_and_loses_nothing(generate: Generate) -> None:

@@ -12,7 +12,7 @@ from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.infilling import hide
 from bio_xlstm.sampling import Sampling, draw
-from bio_xlstm.tasks.generate.repeats import has_repeat, low_complexity
+from bio_xlstm.tasks.generate.repeats import has_repeat, low_complexity, remarks
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint, open_redesign, parse_spans
 
 from .conftest import rows_of
@@ -82,6 +82,10 @@ def test_the_command_keeps_the_flanks(generate: Generate) -> None:
         assert len(rows) == 6 and {row["seed"] for row in rows} == {"0"}
         for row in rows:
             check_flanks(row["sequence"], ((4, 9), (19, 21)))
+    # a stretch that is given is not what the model is warned about
+    low = PROTEIN + "GAGAAGGAGAGA" + PROTEIN
+    generate(model=None, protein=low, infill=("2-3",), keep_length=True, count=4)
+    assert "low complexity" in remarks(low, "protein") and {row["notes"] for row in rows_of()} == {""}
     generate(model=None, protein=PROTEIN, infill=("5-9",), keep_length=True, count=4)
     assert {len(row["sequence"]) for row in rows_of()} == {len(PROTEIN)}
 
