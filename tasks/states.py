@@ -12,13 +12,14 @@ from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, dtype_name
 from bio_xlstm.tasks.embed.places import check_place
-from bio_xlstm.tasks.embed.setup import KIND_WORDS
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.result import beside_record, read_json
 from bio_xlstm.tasks.writing import writing
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # tokens that are read at once
 READ_AT_ONCE = 8192
@@ -90,10 +91,10 @@ def build_state(request: StateRequest, say: Callable[[str], None] = lambda line:
         beside = output.with_name(output.name + ".tmp")
         state.save(beside)
         beside.replace(output)
-    words = KIND_WORDS[model.kind]
+    read = counted(int(state.position[0]), "token")
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
-        f"{len(members):,} {words}, {int(state.position[0]):,} tokens, for the model {model.name}",
+        f"{counted(len(members), NOUNS[model.kind])}, {read}, for the model {model.name}",
         f"use: bioxlstm generate --state {output} -m {request.model or name} -n 100 -o new.csv",
     )
 

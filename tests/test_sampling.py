@@ -9,6 +9,7 @@ from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.sampling import Opening, Sample, Sampling, draw, open_sequence
+from bio_xlstm.sampling.beam import beam_search
 from bio_xlstm.sampling.choice import likely, penalised, repeating
 from bio_xlstm.sampling.counter import exponential, mixed
 from bio_xlstm.sampling.opening import read
@@ -225,8 +226,26 @@ def test_what_cannot_be_drawn_is_refused(model: SequenceModel) -> None:
     ):
         drawn(model, 1, range(1), opening, longest=3)
     plain = bx.build("tokens", vocabulary=7, dim=32, blocks=1, heads=2, tokenizer=IdTokenizer.of(7))
-    with pytest.raises(ConfigError, match="no start or stop token: nothing can be drawn"):
+    with pytest.raises(
+        ConfigError, match="begin with no start token: say with a prompt what they begin with"
+    ):
         drawn(plain, 1, range(1))
     masked = bx.build("dna", dim=32, blocks=2, heads=2, direction="alternating", objective="masked")
     with pytest.raises(ConfigError, match="only causal models can be read token by token"):
         open_sequence(masked, masked.tokenizer.encode("ACGT"))
+
+
+@pytest.mark.parametrize("given", [[3], [3, 1, 4]])
+def test_without_frames_a_prompt_begins_and_the_limit_ends(given: list[int]) -> None:
+    plain = bx.build("tokens", vocabulary=7, dim=32, blocks=1, heads=2, tokenizer=IdTokenizer.of(7)).eval()
+    opening = open_sequence(plain, np.array(given))
+    for sample in drawn(plain, 2, range(3), opening, longest=9).values():
+        assert len(sample.ids) == 9 and sample.ids[: len(given)].tolist() == given and not sample.ended
+        tokens = torch.from_numpy(sample.ids)[None]
+        with torch.inference_mode():
+            logprobs = plain(tokens).logits.log_softmax(2)[0, :-1]
+        # the first id was given, not predicted
+        wanted = logprobs.gather(1, tokens[0, 1:, None]).sum()
+        assert abs(sample.logprob - float(wanted)) < 1e-4
+    best = beam_search(Decoder(plain, 2), 2, longest=9, opening=opening)
+    assert [len(sample.ids) for sample in best] == [9, 9] and not any(sample.ended for sample in best)

@@ -8,7 +8,7 @@ import torch
 from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.sampling.constraint import letters_and_stop
-from bio_xlstm.sampling.opening import Opening, start_of
+from bio_xlstm.sampling.opening import Opening, start_of, stop_of
 from bio_xlstm.sampling.rows import Sample
 
 
@@ -39,7 +39,7 @@ def beam_search(
         raise ConfigError(
             f"{len(opening.ids)} tokens are given, which leaves no room in sequences of at most {longest}"
         )
-    stop = decoder.tokenizer.stop
+    stop = stop_of(decoder.tokenizer)
     refused = torch.from_numpy(~letters_and_stop(decoder.tokenizer)).to(decoder.device)
     ended: list[tuple[float, np.ndarray]] = []
     beams = _Beams(opening.ids[None], np.array([opening.logprob]))

@@ -47,5 +47,6 @@ class Letters:
 def letters_and_stop(tokenizer: Tokenizer) -> np.ndarray:
     """Mark the ids (V,) that a model may have to predict, the stop among them."""
     wanted = np.array(tokenizer.targets, bool)
-    wanted[tokenizer.stop] = True
+    if tokenizer.stop is not None:
+        wanted[tokenizer.stop] = True
     return wanted

@@ -10,7 +10,7 @@ from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.sampling.choice import Sampling
 from bio_xlstm.sampling.constraint import Constraint, Letters
 from bio_xlstm.sampling.drawing import choose, with_room
-from bio_xlstm.sampling.opening import Opening
+from bio_xlstm.sampling.opening import Opening, stop_of
 from bio_xlstm.sampling.rows import Rows, Sample
 from bio_xlstm.state import ModelState
 
@@ -112,8 +112,7 @@ class _Drawing:
 
     def _draw(self, logits: torch.Tensor) -> list[Sample]:
         """Draw one id."""
-        slots, stop = np.zeros(1, np.int64), self.model.tokenizer.stop
-        assert stop is not None
+        slots, stop = np.zeros(1, np.int64), stop_of(self.model.tokenizer)
         allowed = torch.from_numpy(self.constraint.allowed(slots)).to(logits.device)
         chosen = choose(logits, allowed, self.rows, slots, self.sampling)
         logprob = logits[0, chosen] - logits.logsumexp(1)

@@ -11,7 +11,7 @@ from bio_xlstm.errors import ConfigError
 from bio_xlstm.sampling.choice import Sampling, likely, penalised, repeating
 from bio_xlstm.sampling.constraint import Constraint, Letters
 from bio_xlstm.sampling.counter import exponential
-from bio_xlstm.sampling.opening import Opening, start_of
+from bio_xlstm.sampling.opening import Opening, start_of, stop_of
 from bio_xlstm.sampling.rows import Rows, Sample
 
 
@@ -28,8 +28,8 @@ def draw(
     A slot takes up the next number as soon as its sequence ends, with the stop token or at the longest that is
     allowed. Compiled for the CPU, sequence i is the same bit for bit whatever the other numbers and the slots are;
     elsewhere unless two ids are equally likely to within rounding. `opening_of` tells how the sequence with a number
-    begins, and must return equal things for equal numbers. ConfigError refuses a vocabulary that does not frame its
-    sequences, and an opening that leaves no room.
+    begins, and must return equal things for equal numbers; without it the vocabulary has to have a start token.
+    Without a stop token all sequences are as long as is allowed. ConfigError refuses an opening that leaves no room.
 
     >>> import bio_xlstm as bx
     >>> decoder = Decoder(bx.build("chem", dim=32, blocks=1, heads=2), slots=2)
@@ -37,11 +37,9 @@ def draw(
     [0, 1, 2]
     """
     sampling = sampling or Sampling()
-    plain = Opening(start_of(decoder.tokenizer))
-    opening_of = opening_of or (lambda number: plain)
+    opening_of = opening_of or _plain(decoder)
     constraint = constraint or Letters(decoder.tokenizer)
-    stop = decoder.tokenizer.stop
-    assert stop is not None
+    stop = stop_of(decoder.tokenizer)
     waiting, rows = iter(numbers), Rows(decoder.slots, sampling.longest)
     while True:
         _begin(decoder, rows, rows.take_up(waiting, with_room(opening_of, sampling)), constraint)
@@ -56,6 +54,12 @@ def draw(
         ids = chosen.cpu().numpy()
         constraint.add(slots, ids)
         yield from rows.add(slots, ids, logprob.cpu().numpy(), stop)
+
+
+def _plain(decoder: Decoder) -> Callable[[int], Opening]:
+    """Begin every sequence with the start token alone."""
+    plain = Opening(start_of(decoder.tokenizer))
+    return lambda number: plain
 
 
 def _begin(decoder: Decoder, rows: Rows, taken: list[tuple[int, Opening]], constraint: Constraint) -> None:

@@ -28,15 +28,20 @@ class Opening(NamedTuple):
 def open_sequence(
     model: SequenceModel, ids: np.ndarray | None = None, state: ModelState | None = None
 ) -> Opening:
-    """Read the first ids (P,) of a sequence, after what a state remembers."""
-    start = start_of(model.tokenizer)
+    """Read the first ids (P,) of a sequence, after what a state remembers.
+
+    Where sequences begin with no start token, the first id is given, not predicted; ConfigError where there is none.
+    """
     if ids is None or not len(ids):
-        return Opening(start, state)
-    tokens = np.concatenate(([start], ids)).astype(np.int64)
+        return Opening(start_of(model.tokenizer), state)
+    start = model.tokenizer.start
+    tokens = np.concatenate(([] if start is None else [start], ids)).astype(np.int64)
+    if len(tokens) == 1:
+        return Opening(int(tokens[0]), state, tokens)
     # what stands for several, such as N, has no probability that counts
     targets = np.where(asked_ids(model.tokenizer, stops=False)[tokens[1:]], tokens[1:], -1)
     after, logprob = read(model, tokens[:-1], state, targets=targets)
-    return Opening(int(tokens[-1]), after, tokens[1:], logprob)
+    return Opening(int(tokens[-1]), after, tokens[-len(ids) :], logprob)
 
 
 @torch.no_grad()
@@ -70,12 +75,17 @@ def read(
 
 
 def start_of(tokenizer: Tokenizer) -> int:
-    """Return the start token; ConfigError where a vocabulary does not frame its sequences."""
-    if tokenizer.start is None or tokenizer.stop is None:
+    """Return the start token; ConfigError where sequences begin with none."""
+    if tokenizer.start is None:
         raise ConfigError(
-            f"the {tokenizer.kind} vocabulary has no start or stop token: nothing can be drawn from it"
+            "sequences of this model begin with no start token: say with a prompt what they begin with"
         )
     return tokenizer.start
+
+
+def stop_of(tokenizer: Tokenizer) -> int:
+    """Return the stop token, -1 where sequences have no end: no id is that."""
+    return -1 if tokenizer.stop is None else tokenizer.stop
 
 
 def _row(model: SequenceModel, values: np.ndarray) -> Tensor:

@@ -221,8 +221,8 @@ def _read_special(value: object, name: str) -> str | None:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a count and its noun: "1 gap", "7 gaps"."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    """Write a count and its noun: "1 gap", "1,700 gaps"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def symbols_of(vocabulary: Vocabulary, symbols: Iterable[str]) -> npt.NDArray[np.bool_]:
