@@ -48,7 +48,8 @@ def read_positions(
     Places restart at 0 with every start token. Of a protein with hidden spans, `<cls> A <mask-1> B <eos> <mask-1> S`,
     every residue has the place that it has in the whole protein, a mask that of the first residue it hides, and
     `<eos>` has 0; masks whose span does not follow hide nothing. `cu_seqlens` (N + 1,) tells packed sequences apart;
-    `before` continues the sequences that an earlier call ended with `after`.
+    `before` continues the sequences that an earlier call ended with `after`. Only a protein with hidden spans must be
+    read whole: what stands behind a mask depends on the span, which comes last.
 
     >>> from bio_xlstm.tokenizers import TOKENIZERS
     >>> ids = torch.tensor([[0, 20, 15, 0, 20]])
