@@ -33,13 +33,14 @@ from measured import Measured, table
 from options import add_machine, add_model, add_recipe, make_parser, run_script
 
 import bio_xlstm
+from bio_xlstm.infilling import InfillTokens
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.tasks.baselines import Markov, Stream
 from bio_xlstm.tasks.pretrain.corpus import Corpus, prepare
 from bio_xlstm.tasks.pretrain.filling import Filler
 from bio_xlstm.tasks.pretrain.luck import base_key, uniform
 from bio_xlstm.tasks.pretrain.objectives import Causal, Infill, Masked, Objective
-from bio_xlstm.tasks.pretrain.packing import Framing, PackedBatch
+from bio_xlstm.tasks.pretrain.packing import IGNORED, Framing, PackedBatch
 from bio_xlstm.tasks.pretrain.settings import Recipe, read_recipe
 from bio_xlstm.tasks.pretrain.windows import cut_windows
 from bio_xlstm.tokenizers import TOKENIZERS
@@ -106,6 +107,7 @@ def compare(
     if objective == "infill":
         filling = Infill(tokenizer, spans="always", loss="filled")
         hidden = domain_batches(corpus, store, filling, window=window, budget=BUDGET, tokens=tokens)
+        hidden = {domain: [_residues(batch, tokenizer) for batch in mine] for domain, mine in hidden.items()}
         for row, filled in zip(rows, _rows(model, hidden), strict=True):
             row |= {"filled": filled["model"], "filled_tokens": filled["tokens"]}
     return rows
@@ -121,6 +123,13 @@ def _rows(model: SequenceModel | None, batches: Batches) -> list[dict[str, Any]]
         }
         for domain, mine in batches.items()
     ]
+
+
+def _residues(batch: PackedBatch, tokenizer: Tokenizer) -> PackedBatch:
+    """Ask for hidden residues alone: where a span ends follows from the places of what is around it."""
+    symbols = InfillTokens.of(tokenizer)
+    others = [*symbols.masks.tolist(), symbols.end, tokenizer.start, tokenizer.stop]
+    return batch._replace(targets=np.where(np.isin(batch.targets, others), IGNORED, batch.targets))
 
 
 def _add_baselines(

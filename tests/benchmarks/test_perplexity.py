@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import bio_xlstm as bx
+from bio_xlstm.tasks.pretrain.packing import IGNORED, PackedBatch
+from bio_xlstm.tokenizers import TOKENIZERS
 
 Run = Callable[..., str]
 
@@ -58,3 +62,14 @@ def test_a_recipe_without_a_test_part_says_so(shop: Any, run: Run, tmp_path: Pat
     )
     with pytest.raises(SystemExit, match="keeps nothing for its test part"):
         run("perplexity", "none", recipe, *where, "--part", "test")
+
+
+def test_of_hidden_spans_the_residues_count_alone(load: Callable[[str], ModuleType]) -> None:
+    tokenizer = TOKENIZERS["protein"]()
+    index = tokenizer.vocabulary.index
+    symbols = ["M", "<eos>", "<mask-1>", "K", "L", "<mask-2>", "V", "<cls>"]
+    targets = np.array([[IGNORED, *(index[symbol] for symbol in symbols)]])
+    nothing = np.zeros_like(targets)
+    batch = PackedBatch(nothing, targets, np.array([0, 9]), nothing, nothing.astype(np.float32), 1.0)
+    asked = load("perplexity")._residues(batch, tokenizer).targets[0]
+    assert [tokenizer.vocabulary.symbols[i] for i in asked[asked != IGNORED]] == ["M", "K", "L", "V"]

@@ -151,7 +151,7 @@ def test_models_without_frames_have_states_and_write(generate: Generate) -> None
     plain.save("plain")
     Path("a.txt").write_text("5 17 3\n1 2\n")
     lines = build_state(StateRequest(input="a.txt", output="a.state", model="plain"))
-    assert lines[1] == "2 sequences, 5 tokens, for the model model"
+    assert lines[1] == "2 sequences, 5 tokens, for the model tokens"
     found = generate(model="plain", state="a.state", prompt="4 4", count=1, max_length=6, output="out.csv")
     assert found.lines[1] == "1 sequence of 1 try"
     (row,) = csv.DictReader(Path("out.csv").read_text().splitlines())
