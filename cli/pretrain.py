@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,9 +10,14 @@ from bio_xlstm.cli import options
 from bio_xlstm.cli.command_line import command_line
 from bio_xlstm.tasks.pretrain.training_settings import ACCELERATORS, PRECISIONS, STRATEGIES
 
+if TYPE_CHECKING:
+    from bio_xlstm.tasks.pretrain.run import PretrainResult
+    from bio_xlstm.tasks.pretrain.settings import Recipe
+
 # options that replace a setting of the recipe
 training = options.stacked(
     click.option("--steps", type=click.IntRange(min=1), help="Number of steps."),
+    click.option("--warmup", type=click.IntRange(min=0), help="Steps over which the learning rate rises."),
     click.option("--max-minutes", type=float, help="Stop after this time even if steps are left."),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and dropout."),
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
@@ -81,35 +86,51 @@ def pretrain(
     bioxlstm pretrain recipes/chem-small.toml --data data -o runs/chem-small
     """
     from bio_xlstm.cli.main import INTERRUPTED
-    from bio_xlstm.tasks.pretrain.processes import is_first
+    from bio_xlstm.tasks.pretrain.processes import is_awaited, is_first
     from bio_xlstm.tasks.pretrain.settings import read_recipe, with_overrides
+    from bio_xlstm.tasks.pretrain.stop_request import StopRequest
 
-    settings = with_overrides(read_recipe(recipe), **changes)
-    first = is_first(settings.training)
-    _talk(quiet or not first, verbose)
-    from bio_xlstm.tasks.pretrain.run import plan_run
-    from bio_xlstm.tasks.pretrain.run import pretrain as run
+    first = not is_awaited()
+    # before torch is imported and data are read, which takes long enough to be stopped
+    with StopRequest(at_once=first) as stop:
+        try:
+            settings = with_overrides(read_recipe(recipe), **changes)
+            first = is_first(settings.training)
+            _talk(quiet or not first, verbose)
+            if dry_run:
+                _say_plan(settings, data, output, cache)
+                return
+            from bio_xlstm.tasks.pretrain.run import pretrain as run
 
-    if dry_run:
-        plan = plan_run(settings, data, output, cache=cache)
-        click.echo("\n".join(plan.lines()))
-        if warning := plan.memory.check():
-            click.echo(warning, err=True)
-        return
-    try:
-        result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache)
-    except KeyboardInterrupt:
-        _say_how_to_go_on("Interrupted")
-        ctx.exit(INTERRUPTED)
+            result = run(settings, data, output, resume=resume, overwrite=overwrite, cache=cache, stop=stop)
+        except KeyboardInterrupt:
+            if first:
+                _say_how_to_go_on("Interrupted")
+            ctx.exit(INTERRUPTED)
     if not first:
         return
     if not result.written:
         _say_how_to_go_on(f"Stopped after {result.steps} of {settings.training.steps} steps")
         ctx.exit(INTERRUPTED)
     if not quiet:
-        click.echo(f"model     {result.directory}", err=True)
-        click.echo(f"trained   {result.steps} of {settings.training.steps} steps", err=True)
-        click.echo(f"load it   bio_xlstm.load({str(result.directory)!r})", err=True)
+        _say_what_is_there(settings, result)
+
+
+def _say_plan(settings: "Recipe", data: Path, output: Path, cache: Path | None) -> None:
+    """Prepare the data and print what the run will take."""
+    from bio_xlstm.tasks.pretrain.run import plan_run
+
+    plan = plan_run(settings, data, output, cache=cache)
+    click.echo("\n".join(plan.lines()))
+    if warning := plan.memory.check():
+        click.echo(warning, err=True)
+
+
+def _say_what_is_there(settings: "Recipe", result: "PretrainResult") -> None:
+    """Print where the model lies and how to load it."""
+    click.echo(f"model     {result.directory}", err=True)
+    click.echo(f"trained   {result.steps} of {settings.training.steps} steps", err=True)
+    click.echo(f"load it   bio_xlstm.load({str(result.directory)!r})", err=True)
 
 
 def _say_how_to_go_on(what: str) -> None:

@@ -11,6 +11,7 @@ Reading order, along one run:
 5. One step: `language_modeling`, `optimizer`.
 6. Around the steps: `trainer` with `processes` (devices), `guard` (what is due after a step) with `validation`,
    `run_log` with `log_table` and `curves`, `stop_request` (signals), `checkpoint_file` and `portable_checkpoint`.
-7. Before and after: `run_folder` and `turns` (whose folder it is), `memory` with `activations` and `room` (whether it
-   fits), `card` with `card_data` (what the model directory says of itself).
+7. Before and after: `machine` (whether it can run here), `run_folder` and `turns` (whose folder it is), `shares`
+   (whether as much is held out as asked for), `memory` with `activations` and `room` (whether it fits), `card` with
+   `card_data` (what the model directory says of itself).
 """

@@ -17,8 +17,8 @@ from bio_xlstm.errors import ConfigError, InputError, OutputError
 from bio_xlstm.tasks.pretrain.data_settings import DataSettings
 from bio_xlstm.tasks.pretrain.gathering import Gathered, first_copies, gather
 from bio_xlstm.tasks.pretrain.luck import chance
-from bio_xlstm.tasks.pretrain.parts import HELD_OUT, STORES, TEST
-from bio_xlstm.tasks.pretrain.reading import Reader, expand
+from bio_xlstm.tasks.pretrain.parts import HELD_OUT, STORES, TEST, TRAIN
+from bio_xlstm.tasks.pretrain.reading import Reader, existing, expand
 from bio_xlstm.tasks.pretrain.run_folder import make_folder
 from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.split import SPLITTERS
@@ -97,11 +97,13 @@ def _fill(settings: DataSettings, data: Path, folder: Path) -> None:
     kept = first_copies(gathered)
     log.info("%d distinct sequences read; splitting by %s", kept.sum(), settings.split)
     parts = SPLITTERS[settings.split](gathered, kept, settings)
+    drawn = {f"{name}_drawn": parts[part] for name, part in STORES.items() if part != TRAIN}
     for part in (HELD_OUT, TEST):
         parts[part] = _limit(gathered, parts[part], settings.held_out_limit, settings.seed)
     for name, part in STORES.items():
         copy_store(gathered.store, parts[part], folder / name)
-    report = _report(settings, gathered, kept, parts, reader.counts)
+    lists = {name: parts[part] for name, part in STORES.items()} | (drawn if settings.held_out_limit else {})
+    report = _report(settings, gathered, kept, lists, reader.counts)
     (folder / REPORT).write_text(json.dumps(report, indent=1))
     del gathered
     shutil.rmtree(folder / "gathered")
@@ -148,10 +150,10 @@ def _report(
     settings: DataSettings,
     gathered: Gathered,
     kept: np.ndarray,
-    parts: dict[int, Cuts],
+    parts: dict[str, Cuts],
     counts: Counter[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Count records, sets and tokens of every domain through all steps."""
+    """Count records, sets and tokens of every domain through all steps, and in every named part."""
     store = gathered.store
     lengths = np.diff(store.offsets)
     distinct = Cuts(np.flatnonzero(kept), np.zeros(kept.sum(), np.int64), lengths[kept])
@@ -162,7 +164,7 @@ def _report(
         entry |= {"unreadable": unreadable} if unreadable else {}
         repeated = int((~kept & (store.domains == number)).sum())
         entry |= {"repeated": repeated} if repeated else {}
-        for title, cuts in (("distinct", distinct), *((name, parts[part]) for name, part in STORES.items())):
+        for title, cuts in {"distinct": distinct, **parts}.items():
             mine = store.domains[cuts.piece] == number
             tokens = int((cuts.end - cuts.begin)[mine].sum())
             entry |= {title: int(mine.sum()), f"{title}_tokens": tokens}
@@ -178,11 +180,8 @@ def check_files(settings: DataSettings, data: Path) -> None:
         raise ConfigError(f"[data] kind must be one of {', '.join(TOKENIZERS)}, not {settings.kind!r}")
     for domain in settings.domains:
         expand(data, domain)
-        if domain.regions and not (data / domain.regions).is_file():
-            raise InputError(
-                f"{data / domain.regions} (domain {domain.name!r}) does not exist; "
-                "name the data folder with --data"
-            )
+        if domain.regions:
+            existing(data / domain.regions, domain)
 
 
 def _files_key(settings: DataSettings, data: Path) -> str:

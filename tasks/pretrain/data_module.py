@@ -14,6 +14,7 @@ from bio_xlstm.tasks.pretrain.held_out import held_out_batches
 from bio_xlstm.tasks.pretrain.objectives import make_objective
 from bio_xlstm.tasks.pretrain.respelling import Respelling
 from bio_xlstm.tasks.pretrain.settings import Recipe
+from bio_xlstm.tasks.pretrain.stop_request import let_through
 from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch, as_tensors
 from bio_xlstm.tasks.pretrain.token_store import TokenStore
 from bio_xlstm.tokenizers import Tokenizer
@@ -54,7 +55,10 @@ class PretrainData(LightningDataModule):
         """Give this process's parts of the batches, from the first step that is not done yet."""
         training = self.recipe.training
         mine = _Share(self.steps_done, training.accumulate, *self._process())
-        return DataLoader(_Parts(self.order, mine), batch_size=None, num_workers=training.workers)
+        # workers start while signals are held, and their end is a signal
+        init = let_through if training.workers else None
+        parts = _Parts(self.order, mine)
+        return DataLoader(parts, batch_size=None, num_workers=training.workers, worker_init_fn=init)
 
     def val_dataloader(self) -> DataLoader:
         """Give this process's (domain, batch) pairs of a fixed part of the held-out data."""

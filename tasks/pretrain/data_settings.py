@@ -1,6 +1,8 @@
 """What a recipe says about its data: domains, how they are split, cut and shown."""
 
 from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from bio_xlstm.errors import ConfigError
@@ -52,11 +54,17 @@ class Domain:
         where = f"domain {self.name!r}:"
         named = self.files and all(isinstance(name, str) and name for name in self.files)
         _require(bool(named), f"{where} files must be a list of at least one path, not {list(self.files)}")
+        for name in (*self.files, self.regions):
+            _below(where, name)
         _one_of(f"{where} sets", self.sets, SETS)
         for name in ("held_out", "set_share", "randomize"):
             _share(f"{where} {name}", getattr(self, name))
         _share(f"{where} test", max(self.test, 0))
-        _require(self.weight >= 0, f"{where} weight must not be negative, not {self.weight:g}")
+        _not_negative(f"{where} weight", self.weight)
+        _require(
+            self.set_share == 1 or self.sets != "none",
+            f"{where} set_share needs sets, and this domain has none",
+        )
         _require(
             bool(self.set_column) == (self.sets == "column"), f'{where} set_column goes with sets = "column"'
         )
@@ -112,9 +120,25 @@ class DataSettings:
             self._check_kind(domain)
         for name in ("test", "reverse_complement", "masked_share"):
             _share(f"[data] {name}", getattr(self, name))
+        _not_negative("[data] soft_mask_weight", self.soft_mask_weight)
+        self._check_use()
+
+    def _check_use(self) -> None:
+        """Refuse data of which nothing is learnt."""
+        _require(self.masked_share > 0, "[data] masked_share must be above 0: nothing would be predicted")
         _require(
-            self.soft_mask_weight >= 0,
-            f"[data] soft_mask_weight must not be negative, not {self.soft_mask_weight:g}",
+            self.spans != "none" or self.infill_loss == "all",
+            '[data] infill_loss = "filled" needs spans: with spans = "none" nothing would be predicted',
+        )
+        _require(
+            not self.reverse_complement or self.kind == "dna",
+            "[data] reverse_complement is only possible for DNA",
+        )
+        trained = [one for one in self.domains if one.region_split or one.held_out + self.test_share(one) < 1]
+        _require(bool(trained), "[data] every domain is held out as a whole: nothing is left to train on")
+        _require(
+            any(domain.weight for domain in trained),
+            "[data] weight is 0 for every domain that is trained on: nothing would be shown",
         )
 
     def _check_kind(self, domain: Domain) -> None:
@@ -158,6 +182,26 @@ def _check_stages(stages: tuple[tuple[int, int], ...]) -> None:
         not stages or (pairs and steps[0] == 0 and rising and all(stage[1] >= 2 for stage in stages)),
         f"[data] stages are pairs of a step and a window, such as [[0, 1024], [500, 4096]], not {stages}",
     )
+
+
+def _below(where: str, name: str) -> None:
+    """Refuse a path that does not lie below the data folder, whatever the data folder is."""
+    kinds = (PurePosixPath(name), PureWindowsPath(name))
+    outside = any(path.is_absolute() or path.drive or ".." in path.parts for path in kinds)
+    _require(
+        not outside,
+        f"{where} files lie below the data folder (--data) and are named from there, without '..', not {name!r}",
+    )
+    stars = [part for part in kinds[0].parts if "**" in part and part != "**"]
+    _require(
+        not stars, f"{where} ** stands for folders and needs a part of the path for itself, not {name!r}"
+    )
+
+
+def _not_negative(name: str, value: float) -> None:
+    """Refuse numbers below zero and what is no number."""
+    _require(value >= 0, f"{name} must not be negative, not {value:g}")
+    _require(isfinite(value), f"{name} must be a finite number, not {value:g}")
 
 
 def _share(name: str, value: float) -> None:

@@ -15,8 +15,9 @@ from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 from bio_xlstm.tasks.progress import size
 
-# only what is this far above a device's memory is refused: the prediction may be a quarter too high
+# only a prediction that is this far above a device's memory is refused: the prediction may be a quarter too high
 _CERTAIN, _TIGHT = 1.25, 0.9
+_SMALLER = "make it smaller (dim, blocks), or divide it over GPUs (strategy fsdp)"
 _REMEDY = "lower batch_tokens, raise accumulate (--accumulate), or compute blocks again (--checkpoint-blocks)"
 
 
@@ -34,7 +35,12 @@ class Memory(NamedTuple):
     @property
     def total(self) -> int:
         """Return all that the device needs."""
-        return self.weights + self.gradients + self.moments + self.activations
+        return self.model + self.activations
+
+    @property
+    def model(self) -> int:
+        """Return what the model takes however few tokens it reads, which is certain."""
+        return self.weights + self.gradients + self.moments
 
     def line(self) -> str:
         """Describe the need."""
@@ -48,6 +54,11 @@ class Memory(NamedTuple):
     def check(self) -> str:
         """Return a warning where the memory may not suffice, "" elsewhere; ConfigError where it cannot."""
         room = self.room
+        if room.whole and self.model > room.whole:
+            raise ConfigError(
+                f"weights, gradients and moments alone need about {size(self.model)} on {room.where}, which has "
+                f"{size(room.whole)}: {_SMALLER}"
+            )
         if room.whole and self.total > _CERTAIN * room.whole:
             raise ConfigError(
                 f"the run needs about {size(self.total)} on {room.where}, which has {size(room.whole)}: {_REMEDY}"
@@ -60,9 +71,22 @@ class Memory(NamedTuple):
         return ""
 
 
+def check_size(model: SequenceModel, training: TrainingSettings) -> None:
+    """Refuse a model whose training takes more memory than there is, before it has any weights."""
+    _of_model(model, training).check()
+
+
 def predict_memory(model: SequenceModel, recipe: Recipe, length: float) -> Memory:
-    """Predict what a recipe takes with sequences of a mean length, in tokens."""
-    training, room = recipe.training, find_room(recipe.training)
+    """Predict what a recipe takes with sequences of a mean length, in tokens; the model needs no weights yet."""
+    training, window = recipe.training, recipe.data.longest_window
+    memory, tokens = _of_model(model, training), tokens_at_once(training, window)
+    reading = Reading(min(length, window), window, on_cpu=memory.room.cpu)
+    activations = int(activation_bytes(model.config, training, reading) * tokens)
+    return memory._replace(activations=activations, tokens=tokens)
+
+
+def _of_model(model: SequenceModel, training: TrainingSettings) -> Memory:
+    """Count what does not depend on the data."""
     count, wide = model.parameter_count, 8 if training.precision == "64-true" else 4
     shard, gathered = count, 0
     if training.strategy == "fsdp":
@@ -71,16 +95,13 @@ def predict_memory(model: SequenceModel, recipe: Recipe, length: float) -> Memor
         shard, gathered = ceil(count / training.processes), min(2 * block, count)
     # autocast keeps a copy of every matrix in half precision
     copies = 2 * count if training.precision.endswith("mixed") else 0
-    window = recipe.data.longest_window
-    tokens = tokens_at_once(training, window)
-    reading = Reading(min(length, window), window, on_cpu=room.cpu)
     return Memory(
         weights=(shard + gathered) * wide + copies,
         gradients=(shard + gathered) * wide,
         moments=2 * shard * wide,
-        activations=int(activation_bytes(model.config, training, reading) * tokens),
-        tokens=tokens,
-        room=room,
+        activations=0,
+        tokens=0,
+        room=find_room(training),
     )
 
 

@@ -177,6 +177,20 @@ def letters_of(tokenizer: Tokenizer) -> np.ndarray:
     return ids[~np.isin(ids, [i for i in (tokenizer.start, tokenizer.stop) if i is not None])]
 
 
+def check_objective(name: str, data: DataSettings) -> None:
+    """Refuse settings of the data that are for models of another objective."""
+    for objective, names in _SETTINGS.items():
+        for setting in names if objective != name else ():
+            if getattr(data, setting) != getattr(DataSettings, setting):
+                raise ConfigError(
+                    f"[data] {setting} is for models with objective {objective!r}; this model's is {name!r}"
+                )
+
+
+# what [data] may say to models of one objective alone
+_SETTINGS = {"masked": ("masked_share",), "infill": ("spans", "infill_loss")}
+
+
 def make_objective(name: str, tokenizer: Any, data: DataSettings) -> Objective:
     """Make the objective that a model's configuration names."""
     if name == "masked":

@@ -26,6 +26,14 @@ def is_first(settings: TrainingSettings) -> bool:
     return environment.get("SLURM_PROCID", "0") == "0"
 
 
+def is_awaited() -> bool:
+    """Tell whether Lightning started this process from the first one, which cannot go on without it.
+
+    Such a process never ends alone: it notes that it was asked to stop, and all stop together after a step.
+    """
+    return "RANK" not in os.environ and os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 def summed(trainer: "Trainer", values: "Tensor") -> "Tensor":
     """Return the sums of a vector over all processes, on the CPU."""
     if trainer.world_size > 1:

@@ -127,13 +127,21 @@ def expand(data: Path, domain: Domain) -> list[Path]:
     """Return the files of a domain, patterns replaced by what they fit, sorted."""
     paths: list[Path] = []
     for name in domain.files:
-        found = sorted(data.glob(name)) if "*" in name else [data / name]
-        if not found or not all(path.is_file() for path in found):
-            raise InputError(
-                f"{data / name} (domain {domain.name!r}) does not exist; name the data folder with --data"
-            )
-        paths += found
+        found = sorted(data.glob(name)) if "*" in name else []
+        paths += [existing(path, domain) for path in found or [data / name]]
     return paths
+
+
+def existing(path: Path, domain: Domain) -> Path:
+    """Return a path where a file of a domain lies; InputError where none does."""
+    if path.is_dir():
+        inside = (path.name and path / "*") or "*"
+        raise InputError(
+            f"{path} (domain {domain.name!r}) is a folder; name the files in it, as in {str(inside)!r}"
+        )
+    if not path.is_file():
+        raise InputError(f"{path} (domain {domain.name!r}) does not exist; name the data folder with --data")
+    return path
 
 
 def members(record: Record) -> list[str]:

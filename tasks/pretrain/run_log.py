@@ -21,7 +21,7 @@ class RunLog:
         held_out = [prefix + name for prefix in (NATS, PERPLEXITY) for name in domains]
         self.table = LogTable(folder.log / "metrics.csv", [*TRAINING, *held_out])
         self._folder, self._title, self._writes = folder, title, writes
-        self._open_board = _board_opener() if tensorboard and writes else None
+        self._open_board = board_writer() if tensorboard and writes else None
         self._board: Any = None
 
     def begin(self, step: int) -> None:
@@ -61,7 +61,7 @@ def _tag(name: str) -> str:
     return f"training/{name}"
 
 
-def _board_opener() -> Any:
+def board_writer() -> Any:
     """Return TensorBoard's writer; ConfigError where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +32,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         data, training = self.data, self.training
+        _require(
+            # a name is a line of the card and may become a folder
+            bool(re.fullmatch(r"[^\W_][^\x00-\x1f\x7f/\\]*", self.name)),
+            f"name must begin with a letter or digit and hold no slashes, such as my-proteins, not {self.name!r}",
+        )
         _require("family" in self.model, "[model] needs a family: chem, dna or protein")
         _require(
             training.batch_tokens >= data.longest_window,
             f"[training] batch_tokens ({training.batch_tokens}) must hold one window of "
             f"{data.longest_window} tokens",
+        )
+        _require(
+            training.warmup < training.steps,
+            f"[training] warmup ({training.warmup}) must be shorter than steps ({training.steps}), or the learning "
+            "rate is never reached",
         )
 
     def corpus_key(self) -> str:
@@ -82,13 +93,16 @@ def parse_recipe(table: dict[str, Any], default_name: str = "model") -> Recipe:
     for domain in domains:
         _require(isinstance(domain, dict), "[data] domains are written as [[data.domains]]")
     parsed = tuple(_section(Domain, domain, "[[data.domains]]") for domain in domains)
+    training = _section(TrainingSettings, table["training"], "[training]")
+    if "warmup" not in table["training"]:
+        training = replace(training, warmup=min(training.warmup, training.steps // 10))
     return Recipe(
         name=table.get("name", default_name),
         description=table.get("description", ""),
         licence=table.get("licence", ""),
         model=dict(table["model"]),
         data=_section(DataSettings, {**data, "domains": parsed}, "[data]"),
-        training=_section(TrainingSettings, table["training"], "[training]"),
+        training=training,
     )
 
 
@@ -103,10 +117,10 @@ def _section(kind: type[T], table: dict[str, Any], title: str) -> T:
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     _known(table, set(known), title)
     values = {key: _convert(value, known[key].type, f"{title} {key}") for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"{title} is incomplete: {str(error).split('__init__() ')[-1]}") from None
+    missing = [name for name, field in known.items() if field.default is MISSING and name not in values]
+    are = "is" if len(missing) == 1 else "are"
+    _require(not missing, f"{title} is incomplete: {' and '.join(missing)} {are} missing")
+    return kind(**values)
 
 
 def _convert(value: Any, wanted: Any, where: str) -> Any:

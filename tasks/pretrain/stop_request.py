@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, noted instead of obeyed, so that it ends between two steps."""
+"""Signals that ask a run to stop: obeyed at once where nothing is lost, noted while it trains, to end between steps."""
 
 import contextlib
 import signal
@@ -10,10 +10,15 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") i
 
 
 class StopRequest:
-    """Note SIGTERM, SIGUSR1 and Ctrl-C while the context is open; a second Ctrl-C interrupts at once."""
+    """Listen to SIGTERM, SIGUSR1 and Ctrl-C while the context is open.
 
-    def __init__(self) -> None:
+    They raise KeyboardInterrupt while `at_once` is set, and are noted in `asked` otherwise; a second Ctrl-C interrupts
+    at once even then.
+    """
+
+    def __init__(self, *, at_once: bool = False) -> None:
         self.asked = False
+        self.at_once = at_once
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -36,8 +41,21 @@ class StopRequest:
             for number in _SIGNALS:
                 handler = signal.signal(number, self._note)
                 self._before.setdefault(number, handler)
+            let_through()
+
+    def hold(self) -> None:
+        """Let signals wait until `listen`; processes started meanwhile hold them too, until they listen themselves."""
+        # without this, one signal to all processes ends those that are still starting, and with them the run
+        if self._before and hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        again, self.asked = self.asked, True
+        if self.at_once or (again and number == signal.SIGINT):
             raise KeyboardInterrupt
-        self.asked = True
+
+
+def let_through(_: int = 0) -> None:
+    """Receive signals that were held, in this process or in the one that started it."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -51,10 +51,8 @@ def make_trainer(
 
 
 def make_strategy(settings: TrainingSettings, model: SequenceModel) -> Strategy | str:
-    """Choose how processes share the work; ConfigError where FSDP is asked for without GPUs."""
+    """Choose how processes share the work."""
     if settings.strategy == "fsdp":
-        if settings.accelerator in ("cpu", "mps") or not torch.cuda.is_available():
-            raise ConfigError("[training] strategy fsdp needs GPUs; use ddp, which runs everywhere")
         return FSDPStrategy(**fsdp_options(model))
     if settings.strategy == "ddp" or settings.processes > 1:
         return DDPStrategy(gradient_as_bucket_view=True, broadcast_buffers=False)

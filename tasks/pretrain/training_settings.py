@@ -1,6 +1,7 @@
 """What a recipe says about its training: optimiser, devices, looks at held-out data."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from bio_xlstm.errors import ConfigError
 
@@ -27,7 +28,8 @@ class TrainingSettings:
     final_learning_rate: float = 1e-4
     """Where the cosine schedule ends."""
     warmup: int = 100
-    """Steps over which the learning rate rises from zero."""
+    """Steps over which the learning rate rises from zero; a recipe that does not say so has a tenth of its steps where
+    that is less."""
     schedule: str = "cosine"
     """What the learning rate does after the warm-up: cosine or constant."""
     weight_decay: float = 0.1
@@ -71,6 +73,8 @@ class TrainingSettings:
         for name, least in _LEAST.items():
             _require(getattr(self, name) >= least, f"{name} must be at least {least}", self, name)
         _require(self.learning_rate > 0, "learning_rate must be positive", self, "learning_rate")
+        for name in _FINITE:
+            _require(isfinite(getattr(self, name)), f"{name} must be a finite number", self, name)
         pair = [beta for beta in self.betas if isinstance(beta, int | float) and 0 <= beta < 1]
         _require(
             len(pair) == 2 == len(self.betas), "betas must be two numbers from 0 to below 1", self, "betas"
@@ -96,6 +100,7 @@ _WORDS = {
     "strategy": STRATEGIES,
     "accelerator": ACCELERATORS,
 }
+_FINITE = ("learning_rate", "final_learning_rate", "weight_decay", "clip", "max_minutes")
 _LEAST = {
     "steps": 1,
     "accumulate": 1,

@@ -1,15 +1,19 @@
 """`bioxlstm pretrain`: what it says, what it overrides, how it ends."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bio_xlstm.cli import main as program
 from bio_xlstm.errors import ConfigError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 RECIPE = """
 name = "tiny"
@@ -143,13 +147,22 @@ def test_a_stopped_run_says_how_to_go_on(
             "precision 64-true does not go with strategy fsdp",
         ),
         (["--max-minutes", "-1"], "max_minutes must be at least 0, not -1.0"),
+        (["--max-minutes", "inf"], "max_minutes must be a finite number, not inf"),
+        (["--precision", "16-mixed"], "precision 16-mixed needs a GPU, and this run is on the CPU"),
+        (
+            ["--warmup", "4"],
+            "warmup (4) must be shorter than steps (4), or the learning rate is never reached",
+        ),
+        (["--warmup", "2", "--steps", "2"], "warmup (2) must be shorter than steps (2)"),
     ],
 )
 def test_what_does_not_go_together_is_said(
     recipe: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    assert run(recipe, *words) == 2
-    assert message in capsys.readouterr().err
+    for dry in ([], ["--dry-run"]):
+        assert run(recipe, *words, *dry) == 2
+        assert message in capsys.readouterr().err
+    assert not (recipe.parent / "out").exists()
 
 
 def test_a_gpu_that_is_not_there_is_named(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +171,8 @@ def test_a_gpu_that_is_not_there_is_named(recipe: Path, capsys: pytest.CaptureFi
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         pytest.skip("there is a GPU")
     assert run(recipe, "--accelerator", "gpu") == 2
-    assert "[training] No supported gpu backend found!" in capsys.readouterr().err
+    assert run(recipe, "--accelerator", "gpu", "--dry-run") == 2
+    assert capsys.readouterr().err.count("accelerator gpu: torch finds no such device on this machine") == 2
 
 
 def test_recipe_errors_end_with_exit_code_two(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,6 +189,21 @@ def test_recipe_errors_end_with_exit_code_two(recipe: Path, capsys: pytest.Captu
         (("dim = 32", 'dim = "32"'), "[model] dim must be a positive whole number, not '32'"),
         (("heads = 2", 'heads = 2\nobjective = "infill"'), "objective 'infill' needs the masks"),
         (('"smiles"', '"protein"'), "[data] kind is protein, but a model of family 'chem' reads smiles"),
+        (("dim = 32", "dim = 200000"), "weights, gradients and moments alone need about 3.8 TB on the CPU"),
+        (
+            ('"tiny"', '"../../x"'),
+            "name must begin with a letter or digit and hold no slashes, such as my-proteins",
+        ),
+        (
+            ("window = 16", "window = 16\nmasked_share = 0.3"),
+            "masked_share is for models with objective 'masked'",
+        ),
+        (
+            ("window = 16", 'window = 16\nspans = "single"'),
+            "spans is for models with objective 'infill'; this",
+        ),
+        (('"m.smi"', '"/m.smi"'), "files lie below the data folder (--data) and are named from there"),
+        (("steps = 4\n", ""), "[training] is incomplete: steps is missing"),
         (("m.smi", "gone.smi"), "gone.smi (domain 'known') does not exist; name the data folder with --data"),
     ],
 )
@@ -205,6 +234,50 @@ def test_ctrl_c_twice_ends_at_once_and_says_how_to_go_on(
     assert run(recipe) == 130
     assert signal.getsignal(signal.SIGINT) == before
     assert capsys.readouterr().err.endswith("this run stopped:\n  bioxlstm pretrain tiny.toml -o out\n")
+
+
+def test_a_signal_before_the_first_step_ends_the_run_and_says_how_to_go_on(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.tasks.pretrain import corpus, data_module, run_log, settings
+
+    monkeypatch.setattr("sys.argv", ["bioxlstm", "pretrain", "tiny.toml", "-o", "out"])
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # while the recipe is read, data are prepared, the plan is made, and the weights
+    places = [
+        (settings, "read_recipe"),
+        (corpus, "copy_store"),
+        (data_module, "BatchOrder"),
+        (run_log, "LogTable"),
+    ]
+    for number, (module, name) in zip([*SIGNALS, signal.SIGTERM], places, strict=True):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, lambda *_, n=number, **__: signal.raise_signal(n))
+            assert run(recipe) == 130
+        said = capsys.readouterr().err
+        assert said.endswith(
+            "Interrupted. To go on where this run stopped:\n  bioxlstm pretrain tiny.toml -o out\n"
+        )
+        assert not list(recipe.parent.rglob("*.partial")) and not list(recipe.parent.rglob("*.lock"))
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+    assert run(recipe, "-q") == 0
+
+
+def test_a_signal_that_went_unheard_ends_the_run_before_it_trains(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bio_xlstm.tasks.pretrain import run as run_module
+
+    class Swallowing(run_module.Guard):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(run_module, "Guard", Swallowing)
+    assert run(recipe) == 130
+    assert "Interrupted. To go on" in capsys.readouterr().err
+    assert not (recipe.parent / "out" / "training" / "last.ckpt").exists()
 
 
 def test_two_runs_cannot_write_one_model(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,8 @@ def recipe_table() -> Callable[..., dict[str, Any]]:
     """Return a function that describes a run of seconds; keywords change [training] or, in `model`, [model]."""
 
     def make(model: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
-        settings = {"steps": 8, "batch_tokens": 32, "warmup": 2, "learning_rate": 1e-2, "accelerator": "cpu"}
+        settings = {"steps": 8, "batch_tokens": 32, "learning_rate": 1e-2, "accelerator": "cpu"}
+        settings["warmup"] = min(2, training.get("steps", 8) - 1)
         every = {"validate_every": 3, "checkpoint_every": 3, "log_every": 2, "threads": 1}
         domains = [
             {"name": "known", "files": ["m.smi"], "licence": "none needed"},

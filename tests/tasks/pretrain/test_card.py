@@ -87,9 +87,11 @@ def test_what_was_not_held_out_is_not_said_to_be() -> None:
 
 def test_training_is_told_as_it_was() -> None:
     data = {"kind": "smiles", "window": 32, "stages": [[0, 16], [3, 64]], "held_out_limit": 5}
-    text = text_of(data, training={"clip": 0, "schedule": "constant", "batch_tokens": 64}, steps=2)
+    text = text_of(
+        data, training={"clip": 0, "schedule": "constant", "batch_tokens": 64, "warmup": 3}, steps=2
+    )
     assert "2 of 4 planned steps of at most 64 tokens, windows of 16 tokens, 64 tokens from step 3 on" in text
-    assert "gradients not clipped" in text and "(constant, 100 steps of warm-up)" in text
+    assert "gradients not clipped" in text and "(constant, 3 steps of warm-up)" in text
     assert "at most 5 sequences of a domain and part were kept" in text
     assert "(about 32,768 tokens of every domain) was looked at while training." in text
     text = text_of({"kind": "smiles"}, training={"validation_tokens": 0}, test={"d": 2.0})

@@ -356,6 +356,28 @@ def test_missing_files_and_unknown_kinds_are_named(tmp_path: Path) -> None:
         prepare(everything(["a.smi"], kind="rna"), tmp_path, tmp_path)
 
 
+def test_a_folder_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("inner", ".", "in*"):
+        with pytest.raises(
+            InputError, match=r"\(domain 'all'\) is a folder; name the files in it, as in '.*/\*'"
+        ):
+            prepare(everything([name]), tmp_path, tmp_path / "cache")
+
+
+def test_what_was_drawn_before_the_limit_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("\n".join(f"{'C' * n}O" for n in range(1, 40)) + "\n")
+    free, limited = (
+        prepare(everything(["a.smi"], held_out_limit=limit, test=0.3), tmp_path, tmp_path / "cache").report[
+            "all"
+        ]
+        for limit in (0, 3)
+    )
+    for part in ("held_out", "test"):
+        assert limited[f"{part}_drawn"] == free[part] > limited[part] == 3 and f"{part}_drawn" not in free
+        assert limited[f"{part}_drawn_tokens"] == free[f"{part}_tokens"]
+
+
 def test_a_domain_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.smi").write_text("MKTAYIAK\nMKV\n")
     message = "domain 'all': none of 2 records can be read as smiles: 'M' at position 1 is not a SMILES token"

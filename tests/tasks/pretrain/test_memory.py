@@ -19,7 +19,7 @@ from bio_xlstm.tasks.pretrain.activations import Reading, activation_bytes, kept
 from bio_xlstm.tasks.pretrain.language_modeling import loss_share
 from bio_xlstm.tasks.pretrain.memory import Memory, predict_memory, tokens_at_once
 from bio_xlstm.tasks.pretrain.room import Room, find_room, limits
-from bio_xlstm.tasks.pretrain.run import pretrain
+from bio_xlstm.tasks.pretrain.run import plan_run, pretrain
 from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 
@@ -131,7 +131,7 @@ def test_limits_of_containers_and_jobs_count(tmp_path: Path) -> None:
 
 def test_what_may_not_fit_is_said_and_what_cannot_is_refused() -> None:
     def need(total: int) -> Memory:
-        return Memory(total, 0, 0, 0, 64, Room("the GPU", False, whole=1000, free=800))
+        return Memory(100, 100, 200, total - 400, 64, Room("the GPU", False, whole=1000, free=800))
 
     assert need(700).check() == ""
     for total, words in ((750, "750 B"), (1200, "1.2 KB")):
@@ -144,6 +144,11 @@ def test_what_may_not_fit_is_said_and_what_cannot_is_refused() -> None:
         ConfigError, match="needs about 1.3 KB on the GPU, which has 1.0 KB: lower batch_tokens"
     ):
         need(1300).check()
+    message = (
+        "weights, gradients and moments alone need about 1.1 KB on the GPU, which has 1.0 KB: make it smaller"
+    )
+    with pytest.raises(ConfigError, match=message):
+        need(1100)._replace(moments=900, activations=0).check()
     # nothing is known of some devices
     assert Memory(10**15, 0, 0, 0, 64, Room("the GPU", False)).check() == ""
 
@@ -164,8 +169,28 @@ def test_a_run_says_what_it_needs_and_does_not_start_without_it(
                 pretrain(recipe(steps=1), data, data / "tight")
             assert "memory may not suffice" in caplog.text
         else:
-            with pytest.raises(ConfigError, match="the run needs about"):
+            with pytest.raises(ConfigError, match="weights, gradients and moments alone need about"):
                 pretrain(recipe(steps=1), data, data / "small")
+            assert not (data / "small").exists()
+
+
+def test_a_model_that_is_far_too_large_is_refused_before_it_has_weights(
+    data: Path, recipe: MakeRecipe
+) -> None:
+    for size in (200_000, 8_000_000):
+        with pytest.raises(ConfigError, match=r"moments alone need about .* on the CPU, which has"):
+            plan_run(recipe(model={"dim": size}), data, data / "large")
+    with pytest.raises(ConfigError, match=r"^\[model\] cannot be made: .*overflow"):
+        plan_run(recipe(model={"dim": 20_000_000_000}), data, data / "large")
+    assert not (data / "large").exists()
+
+
+def test_a_plan_takes_no_memory_for_weights(data: Path, recipe: MakeRecipe) -> None:
+    plan = plan_run(recipe(), data, data / "out")
+    assert {parameter.device.type for parameter in plan.model.parameters()} == {"meta"}
+    assert plan.memory == predict_memory(bx.build(**recipe().model), recipe(), 7)._replace(
+        activations=plan.memory.activations, room=plan.memory.room
+    )
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 
 from bio_xlstm.tasks.pretrain import run as run_module
 from bio_xlstm.tasks.pretrain.log_table import read_rows
-from bio_xlstm.tasks.pretrain.processes import is_first
+from bio_xlstm.tasks.pretrain.processes import is_awaited, is_first
 from bio_xlstm.tasks.pretrain.run import pretrain
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
 
@@ -31,6 +31,8 @@ class Stopped(run.Guard):
         if trainer.global_step == 5 and trainer.global_rank == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         super().on_train_batch_end(trainer, module, *rest)
+
+run.check_recipe.__globals__["check_machine"] = lambda training: None
 
 def sharded(settings, model):
     """Let FSDP run on a CPU, which Lightning does not allow and torch does with some care."""
@@ -65,6 +67,24 @@ if __name__ == "__main__":
 '''
 
 
+# asks all processes to stop as soon as Lightning has started the second one, which has not even begun to import
+HURRIED = """
+import os, signal, subprocess, sys
+
+class Hurried(subprocess.Popen):
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        if "LOCAL_RANK" in (options.get("env") or {}):
+            os.killpg(0, signal.SIGTERM)
+
+subprocess.Popen = Hurried
+
+if __name__ == "__main__":
+    from bio_xlstm.cli.main import main
+    main()
+"""
+
+
 def run_python(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """Run Python with the package of this checkout."""
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
@@ -74,6 +94,8 @@ def run_python(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=300,
+        # signals to the whole group shall not reach the tests
+        start_new_session=True,
         check=False,
     )
 
@@ -138,6 +160,22 @@ def test_all_processes_stop_together_and_the_run_goes_on_with_one(
 
 
 @pytest.mark.slow
+def test_processes_that_are_asked_to_stop_while_they_start_stop_together(
+    data: Path, write_recipe: WriteRecipe, assert_same: AssertSame, recipe: MakeRecipe, root: Path
+) -> None:
+    (data / "hurried.py").write_text(HURRIED)
+    path = write_recipe(data, precision="64-true")
+    words = ["pretrain", path, "--data", data, "-o", data / "out", "--devices", 2]
+    done = run_python(root, data / "hurried.py", *words)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.count("Stopped after 1 of 8 steps. To go on where this run stopped:") == 1
+    assert "bioxlstm pretrain" in done.stderr.splitlines()[-1]
+    assert pretrain(recipe(precision="64-true"), data, data / "out").steps == 8
+    pretrain(recipe(precision="64-true"), data, data / "whole")
+    assert_same(data / "whole", data / "out", 1e-6)
+
+
+@pytest.mark.slow
 def test_a_sharded_model_goes_on_from_a_whole_one(
     data: Path,
     recipe: MakeRecipe,
@@ -190,3 +228,5 @@ def test_one_process_knows_that_it_speaks(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_first(TrainingSettings(steps=1, devices=processes)) is first
+    # those that Lightning starts, and no others
+    assert is_awaited() is (environment == {"LOCAL_RANK": "1"})

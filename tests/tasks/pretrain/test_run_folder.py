@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -151,6 +153,36 @@ def test_signals_are_noted_and_handed_back() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_signals_interrupt_at_once_where_nothing_is_lost() -> None:
+    with StopRequest(at_once=True) as stop:
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        assert stop.asked
+        stop.at_once = False
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_processes_that_are_started_while_signals_are_held_hold_them_too() -> None:
+    code = (
+        "import signal; from bio_xlstm.tasks.pretrain.stop_request import StopRequest, let_through\n"
+        "held = lambda: signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "signal.raise_signal(signal.SIGTERM); print(held())\n"
+        "with StopRequest() as stop: print(held(), stop.asked)\n"
+    )
+
+    def child() -> str:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        return " ".join(done.stdout.split())
+
+    with StopRequest() as stop:
+        stop.hold()
+        assert child() == "True False True"
+        stop.listen()
+        # it is ended by the signal
+        assert child() == ""
 
 
 def test_a_thread_trains_without_listening() -> None:
