@@ -83,9 +83,15 @@ def info(model: str, quiet: bool, verbose: bool) -> None:
 def convert(source: Path, target: Path, quiet: bool, verbose: bool, **choices: Any) -> None:
     """Turn a checkpoint of the original implementations into a model directory DST.
 
-    SRC is the folder, or the file of weights in it, that DNA-xLSTM (.ckpt, model_config.json), Prot-xLSTM
-    (pytorch_model.bin, config.json), Chem-xLSTM (model.pt, init_arguments.json), xLSTM-large (model.safetensors,
-    config.yaml) or xLSTM-7b in the Hugging Face layout wrote. Nothing in it is executed.
+    SRC is the folder that another program wrote, or the file of weights in it. Nothing in it is executed.
+
+    \b
+    program                   files
+    DNA-xLSTM                 *.ckpt, model_config.json
+    Prot-xLSTM                pytorch_model.bin or model.safetensors, config.json
+    Chem-xLSTM                model.pt, init_arguments.json
+    xLSTM-large               model.safetensors or model_0.safetensors ..., config.yaml
+    xLSTM-7b (Hugging Face)   model.safetensors or shards and index, config.json
 
     \b
     bioxlstm models convert checkpoints/dna_xlstm_2m_mlm_ps dna-2m

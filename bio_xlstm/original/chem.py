@@ -24,6 +24,10 @@ from bio_xlstm.tokenizers.vocabulary import Vocabulary
 PROGRAM, REPOSITORY = "Chem-xLSTM", "ml-jku/Chem-xLSTM"
 SETTINGS = "init_arguments.json"
 
+# settings that every checkpoint states, beside the table of symbols
+_ALWAYS = ("model_dim", "n_layers")
+_TABLE = "token2label"
+_MODE = "smiles"
 _START, _STOP = "[BEG]", "[END]"
 
 
@@ -33,6 +37,7 @@ def read(weights_file: Path, settings_file: Path, choices: Choices) -> Original:
     weights = pickled_weights(weights_file).renamed(names.canonical)
     found = measure(weights)
     settings = read_json(settings_file)
+    settings.require(PROGRAM, _ALWAYS)
     settings.agree("n_layers", settings.whole("n_layers", 4), found.blocks, "blocks")
     settings.agree("model_dim", settings.whole("model_dim", 256), found.dim, "channels")
     # the program records one head whatever it trained: the gates tell
@@ -48,16 +53,18 @@ def read(weights_file: Path, settings_file: Path, choices: Choices) -> Original:
     make = partial(tokenizer_of, settings, found.vocabulary)
     tokenizer = chosen_tokenizer(choices, make, weights, found.vocabulary, "smiles")
     origins = partial(names.origins, config=config)
-    return Original(PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins)
+    notes = settings.assumed({"mode": _MODE})
+    return Original(PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins, notes)
 
 
 def tokenizer_of(settings: Settings, vocabulary: int) -> SmilesTokenizer:
     """Make the tokenizer of the table that was learned from the training data; ModelError where it is no such table."""
-    if settings.word("mode", "smiles") != "smiles":
+    settings.require(PROGRAM, [_TABLE])
+    if settings.word("mode", _MODE) != _MODE:
         raise ModelError(
             f"{settings.path}: mode is {settings.values['mode']!r}; only SMILES models can be converted"
         )
-    table = settings.section("token2label").values
+    table = settings.section(_TABLE).values
     symbols: list[str | None] = [None] * vocabulary
     for symbol, label in table.items():
         if type(label) is not int or not 0 <= label < vocabulary or not symbol:

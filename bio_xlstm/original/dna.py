@@ -29,6 +29,18 @@ from bio_xlstm.tokenizers.vocabulary import Vocabulary
 PROGRAM, REPOSITORY = "DNA-xLSTM", "ml-jku/DNA-xLSTM"
 SETTINGS = "model_config.json"
 
+# settings that every run writes down, and those that no weight shows with what the program takes where none is written
+_ALWAYS = ("d_model", "n_layer", "vocab_size")
+_UNSEEN: dict[str, bool] = {
+    "bidirectional": False,
+    "bidirectional_alternating": False,
+    "m_backend_bidirectional": False,
+    "m_position_embeddings": False,
+    "m_conv1d_causal": True,
+    "s_conv1d_causal": True,
+}
+_BACKEND = "parallel"
+
 # in training, id 4 (the padding) stood wherever a base was unknown: it is what N means to these models
 _SYMBOLS = ("[CLS]", "[SEP]", "[BOS]", "[MASK]", "N", "[RESERVED]", "[UNK]", "A", "C", "G", "T", "[N]")
 # the inner width is a multiple of it, and the vocabulary may have been padded to a multiple of the other
@@ -44,6 +56,7 @@ def read(weights_file: Path, settings_file: Path, choices: Choices) -> Original:
     weights = stored.renamed(names.canonical)
     found = measure(weights)
     settings = section_of(read_json(settings_file))
+    settings.require(PROGRAM, _ALWAYS)
     _check(settings, found, shared)
     check_heads(choices, weights, found.fields()["heads"])
     config, notes = _configure(settings, weights, found, shared, choices)
@@ -140,13 +153,14 @@ def _configure(
         objective="masked",
         direction=direction,
         reverse_complement="equivariant" if shared else "none",
-        rotary="head" if found.heads and settings.truth("m_position_embeddings") else "none",
+        rotary="head" if found.heads and _unseen(settings, "m_position_embeddings") else "none",
         position_embedding="sinusoidal" if _SINUSOIDS in weights else "none",
         dropout=settings.number("dropout", 0.0),
     )
+    notes += _assumed(settings, found)
     if settings.truth("tie_weights"):
         notes.append("tie_weights never had an effect in the original program: the head has its own weights")
-    if choices.objective is None and config.causal and not settings.truth("bidirectional"):
+    if choices.objective is None and config.causal and not _unseen(settings, "bidirectional"):
         notes.append(
             "the checkpoint does not say how it was trained: taken for next tokens (or say --objective masked)"
         )
@@ -154,15 +168,34 @@ def _configure(
     return replace(config, objective=choices.objective or "masked"), tuple(notes)
 
 
+def _unseen(settings: Settings, key: str) -> bool:
+    """Return a setting that no weight shows."""
+    return settings.truth(key, _UNSEEN[key])
+
+
+def _assumed(settings: Settings, found: Measured) -> tuple[str, ...]:
+    """Say which of the settings that matter here and that no weight shows are taken as the program's defaults."""
+    matter = ["bidirectional"]
+    if _unseen(settings, "bidirectional"):
+        matter.append("bidirectional_alternating")
+        if found.heads and not _unseen(settings, "bidirectional_alternating"):
+            matter.append("m_backend_bidirectional")
+    two_sided = "m_backend_bidirectional" in matter and _unseen(settings, "m_backend_bidirectional")
+    matter += ["m_position_embeddings", "m_conv1d_causal"] if found.heads else []
+    matter += ["s_conv1d_causal"] if found.slstm_conv_width else []
+    backend = {"m_backend": _BACKEND} if two_sided else {}
+    return settings.assumed({**{key: _UNSEEN[key] for key in matter}, **backend})
+
+
 def _direction(settings: Settings, found: Measured) -> tuple[str, list[str]]:
     """Say how the blocks read."""
-    if not settings.truth("bidirectional"):
+    if not _unseen(settings, "bidirectional"):
         return "causal", []
-    if settings.truth("bidirectional_alternating"):
+    if _unseen(settings, "bidirectional_alternating"):
         return "alternating", []
-    if not settings.truth("m_backend_bidirectional") or not found.heads:
+    if not _unseen(settings, "m_backend_bidirectional") or not found.heads:
         return "shared", []
-    backend = settings.word("m_backend", "parallel", ("parallel", "chunkwise"))
+    backend = settings.word("m_backend", _BACKEND, ("parallel", "chunkwise"))
     if backend == "parallel":
         return "two_sided", []
     if found.slstm_at:
@@ -180,6 +213,6 @@ def _compatibility(settings: Settings, found: Measured, shared: bool, direction:
     return {
         "double_residual": direction == "shared" or (direction == "two_sided" and bool(found.slstm_at)),
         "flip_strand_heads": shared and (found.slstm_heads or 1) > 1,
-        "conv_causal": not found.heads or settings.truth("m_conv1d_causal", True),
-        "slstm_conv_causal": not found.slstm_at or settings.truth("s_conv1d_causal", True),
+        "conv_causal": not found.heads or _unseen(settings, "m_conv1d_causal"),
+        "slstm_conv_causal": not found.slstm_at or _unseen(settings, "s_conv1d_causal"),
     }

@@ -22,6 +22,12 @@ from bio_xlstm.tokenizers.tokenizer import Tokenizer
 PROGRAM, REPOSITORY = "xLSTM-large", "NX-AI/xlstm"
 SETTINGS = "config.yaml"
 
+# settings that every checkpoint states: xLSTM-large has no defaults for them, the other layout writes all it has
+_ALWAYS = ("embedding_dim", "num_heads", "num_blocks", "vocab_size")
+_ALWAYS_HUB = ("hidden_size or embedding_dim", "num_hidden_layers or num_blocks", "num_heads")
+# settings that no weight shows, with what the program takes where none is written
+_CAPS = {"gate_soft_cap": 15.0, "output_logit_soft_cap": 30.0}
+_NORM_EPS = 1e-6
 # the epsilon of the mLSTM's normaliser, which our kernels do not vary
 _EPS = 1e-6
 
@@ -47,7 +53,9 @@ def read(weights_files: tuple[Path, ...], settings_file: Path, choices: Choices)
     stored = pickled_weights(weights_files[0]) if pickled else safetensors_weights(weights_files)
     weights = stored.renamed(names.canonical)
     found = measure(weights)
-    settings = (read_yaml if settings_file.name == SETTINGS else read_json)(settings_file)
+    flat = settings_file.name == SETTINGS
+    settings = (read_yaml if flat else read_json)(settings_file)
+    settings.require(PROGRAM if flat else "xLSTM-7b", _ALWAYS if flat else _ALWAYS_HUB)
     _check(settings, found)
     check_heads(choices, weights, found.heads)
     tokenizer = _tokenizer(settings, found, weights, choices)
@@ -59,13 +67,14 @@ def read(weights_files: tuple[Path, ...], settings_file: Path, choices: Choices)
         objective=choices.objective or "causal",
         key_expansion=share(found.keys, found.dim),
         value_expansion=share(found.values, found.dim),
-        norm_eps=settings.number("norm_eps", 1e-6),
-        gate_cap=_cap(settings, "gate_soft_cap", 15.0),
-        logit_cap=_cap(settings, "output_logit_soft_cap", 30.0),
+        norm_eps=settings.number("norm_eps", _NORM_EPS),
+        gate_cap=_cap(settings, "gate_soft_cap"),
+        logit_cap=_cap(settings, "output_logit_soft_cap"),
         **{name: value for name, value in found._asdict().items() if name not in ("keys", "values")},
     )
     origins = partial(names.origins, config=config, weights=weights)
-    return Original(PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins)
+    notes = _assumed(settings)
+    return Original(PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins, notes)
 
 
 def measure(weights: Weights) -> Measured:
@@ -123,10 +132,19 @@ def _check(settings: Settings, found: Measured) -> None:
         )
 
 
-def _cap(settings: Settings, key: str, default: float) -> float:
+def _cap(settings: Settings, key: str) -> float:
     """Return a soft cap; where the file says null there is none."""
-    stated_as_none = key in settings.values and key not in settings
-    return 0.0 if stated_as_none else settings.number(key, default)
+    return 0.0 if _says_none(settings, key) else settings.number(key, _CAPS[key])
+
+
+def _says_none(settings: Settings, key: str) -> bool:
+    return key in settings.values and key not in settings
+
+
+def _assumed(settings: Settings) -> tuple[str, ...]:
+    """Say which of the settings that no weight shows are taken as the program's defaults."""
+    caps = {key: cap for key, cap in _CAPS.items() if not _says_none(settings, key)}
+    return settings.assumed({"norm_eps": _NORM_EPS, **caps})
 
 
 def _tokenizer(settings: Settings, found: Measured, weights: Weights, choices: Choices) -> Tokenizer:

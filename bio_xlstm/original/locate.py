@@ -15,11 +15,8 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.pt")
 _CHEM_WEIGHTS = "model.pt"
 # DNA-xLSTM keeps its checkpoints up to so many folders below model_config.json
 _DEPTH = 3
-_KNOWN = (
-    f"DNA-xLSTM (a .ckpt and {dna.SETTINGS}), Prot-xLSTM (pytorch_model.bin and {CONFIG}), "
-    f"Chem-xLSTM ({_CHEM_WEIGHTS} and {chem.SETTINGS}), xLSTM-large (model.safetensors and {large.SETTINGS}) "
-    f"or xLSTM-7b (model.safetensors and {CONFIG})"
-)
+_SETTINGS = (dna.SETTINGS, chem.SETTINGS, large.SETTINGS, CONFIG)
+_HELP = "bioxlstm models convert --help lists the formats"
 
 
 def locate(source: Path) -> Callable[[Choices], Original]:
@@ -36,7 +33,7 @@ def locate(source: Path) -> Callable[[Choices], Original]:
         return partial(large.read, _weights_in(source), source / large.SETTINGS)
     if (source / CONFIG).is_file():
         return _by_config(source, _weights_in(source))
-    raise ModelError(f"{source} holds no original checkpoint; known are {_KNOWN}")
+    raise ModelError(f"{source} holds none of {', '.join(_SETTINGS)}: {_HELP}")
 
 
 def _of_file(path: Path) -> Callable[[Choices], Original]:
@@ -56,7 +53,7 @@ def _of_file(path: Path) -> Callable[[Choices], Original]:
         return partial(large.read, (path,), folder / large.SETTINGS)
     if (folder / CONFIG).is_file():
         return _by_config(folder, (path,))
-    raise ModelError(f"{path} has no settings beside it; known are {_KNOWN}")
+    raise ModelError(f"{path} has none of {', '.join(_SETTINGS[1:])} beside it: {_HELP}")
 
 
 def _by_config(folder: Path, weights: tuple[Path, ...]) -> Callable[[Choices], Original]:
@@ -68,7 +65,7 @@ def _by_config(folder: Path, weights: tuple[Path, ...]) -> Callable[[Choices], O
         return partial(protein.read, weights, folder / CONFIG)
     if _is_large(settings):
         return partial(large.read, weights, folder / CONFIG)
-    raise ModelError(f"{folder / CONFIG} describes no xLSTM that is known; known are {_KNOWN}")
+    raise ModelError(f"{folder / CONFIG} describes neither Prot-xLSTM nor xLSTM-7b: {_HELP}")
 
 
 def _is_large(settings: Settings) -> bool:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
+from bio_xlstm.original.foreign import beginning, is_pickle, kind_of, names_asked_for
 from bio_xlstm.original.weights import Weights
 
 # libraries whose objects lie about in checkpoints of the original programs and mean nothing to the weights
@@ -26,11 +27,17 @@ _NAMES = frozenset(
         *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "bytes", "list", "dict", "tuple")),
     )
 )
-# what torch says before it comes to the point
-_PREAMBLE = re.compile(r"^\[enforce fail at [^]]*\]\s*\.?\s*|^.*WeightsUnpickler error:\s*", re.DOTALL)
-_ADVICE = "Weights only load failed"
+# how torch calls what it would not import
+_REFUSED = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
+# the number that torch.save begins with where it writes no archive
+_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# every pickle begins with its protocol; torch's restricted reader takes no later one
+_PROTOCOL, _LAST_PROTOCOL, _MARK = 0x80, 3, 2
 # what an archive of torch.save begins with
 _ZIP = b"PK\x03\x04"
+_PICKLED = re.compile(r"[^/]+/data\.pkl")
+# the number stands within so many bytes, whatever the protocol
+_HEAD = 32
 # these are filled item by item like the dictionaries they are
 _MAPPINGS = ("defaultdict", "AttributeDict")
 
@@ -67,46 +74,66 @@ def pickled_weights(path: Path) -> Weights:
 
 def _unpickled(path: Path) -> Any:
     """Load a pickle with nothing but tensors and plain data in it."""
+    try:
+        start = beginning(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     zipped = zipfile.is_zipfile(path)
-    _check_end(path, zipped)
-    if zipped:
-        _check_archive(path)
-    stand_ins = _stand_ins(path) if zipped else []
+    start = _check_archive(path) if zipped else _check_start(path, start)
+    _check_protocol(path, start)
+    stand_ins = _stand_ins(path, start) if zipped else []
     with torch.serialization.safe_globals(stand_ins) if stand_ins else nullcontext(), catch_warnings():
         simplefilter("ignore")  # about protocols and storages that concern nobody who converts a file
         try:
             # mapped, so that a checkpoint larger than the memory can be converted
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
         except Exception as error:  # a damaged file makes torch raise nearly anything
-            raise _unreadable(path, error) from None
+            raise _unreadable(path, start, error) from error
 
 
-def _check_end(path: Path, zipped: bool) -> None:
-    """Refuse what a download or a copy that broke off leaves, of which torch only says that it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_ZIP))
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    if not start:
-        raise _unreadable(path, EOFError("the file is empty"))
-    if start == _ZIP and not zipped:
-        raise _unreadable(path, EOFError("the file is cut off, its end is missing"))
+def _check_start(path: Path, start: bytes) -> bytes:
+    """Return the pickles that a file of the old format begins with; ModelError says what another file is."""
+    if start.startswith(_ZIP):
+        raise _cut_off(path)
+    if _MAGIC in start[:_HEAD]:
+        return start
+    names = names_asked_for(start) if is_pickle(start) else ()
+    if names:
+        raise ModelError(
+            f"{path} is no checkpoint of torch.save but a pickle that asks for code to be run ({names[0]}): "
+            "it was refused, and nothing in it was executed"
+        )
+    raise ModelError(f"{path} is not a checkpoint but {kind_of(path)}")
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse an archive that would grow when it is opened, which torch.save never writes."""
+def _check_archive(path: Path) -> bytes:
+    """Return how the pickle in an archive begins; ModelError where it would grow, or torch.save did not write it."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > os.path.getsize(path):
-        raise ModelError(f"{path} is a compressed archive, not a checkpoint that torch.save wrote")
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            if packed or sum(entry.file_size for entry in entries) > os.path.getsize(path):
+                raise ModelError(f"{path} is a compressed archive, not a checkpoint that torch.save wrote")
+            pickled = next((name for name in archive.namelist() if _PICKLED.fullmatch(name)), None)
+            if pickled is None:
+                held = entries[0].filename[:60] if entries else "nothing"
+                raise ModelError(f"{path} is not a checkpoint but a zip archive that holds {held}")
+            with archive.open(pickled) as stream:
+                return stream.read(_MARK)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged: its archive cannot be opened") from error
 
 
-def _stand_ins(path: Path) -> list[Any]:
+def _check_protocol(path: Path, pickled: bytes) -> None:
+    """Refuse pickles of later protocols, of which torch's restricted reader knows no instruction."""
+    if len(pickled) >= _MARK and pickled[0] == _PROTOCOL and pickled[1] > _LAST_PROTOCOL:
+        raise ModelError(
+            f"{path} was saved with pickle protocol {pickled[1]}, which torch's restricted reader does not take; "
+            "nothing in it was executed. Whoever made it can save it again without pickle_protocol"
+        )
+
+
+def _stand_ins(path: Path, pickled: bytes) -> list[Any]:
     """Return stand-ins for the objects that a pickle names; ModelError names one that has no place in a checkpoint."""
     find = getattr(torch.serialization, "get_unsafe_globals_in_checkpoint", None)
     if find is None:  # torch before 2.6 refuses such checkpoints
@@ -114,10 +141,10 @@ def _stand_ins(path: Path) -> list[Any]:
     try:
         names = sorted(find(path))
     except Exception as error:  # a damaged file makes torch raise nearly anything
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, pickled, error) from error
     for name in names:
         if name not in _NAMES and name.partition(".")[0] not in _LIBRARIES:
-            raise ModelError(f"{path} names {name}, which has no place in a checkpoint; nothing was run")
+            raise _hostile(path, name)
     return [(_stand_in(name), name) for name in names]
 
 
@@ -156,11 +183,28 @@ def _kind(value: Any) -> str:
     return f"a{'n' * (name[:1].lower() in tuple('aeiou'))} {name}"
 
 
-def _unreadable(path: Path, error: BaseException) -> ModelError:
-    """Say in one line why a file cannot be read."""
-    text = _PREAMBLE.sub("", str(error))
-    lines = (line.strip() for line in text.splitlines() if not line.startswith(_ADVICE))
-    reason = next((line for line in lines if line), "").split(". ")[0][:200]
-    # a number or a name alone says nothing to anybody
-    told = reason if " " in reason else f"{type(error).__name__} {reason}".strip()
-    return ModelError(f"{path} is damaged, or torch.save did not write it: {told}")
+def _hostile(path: Path, name: str) -> ModelError:
+    """Name what a file asks for and must not have."""
+    return ModelError(
+        f"{path} asks for {name}, which has no place in a checkpoint: it was refused, and nothing in it was executed"
+    )
+
+
+def _unreadable(path: Path, pickled: bytes, error: BaseException) -> ModelError:
+    """Say in one line why a file that begins like a checkpoint cannot be read."""
+    asked = _REFUSED.search(str(error))
+    # a name that is not whole was cut off with the file
+    if asked and asked[1] in names_asked_for(pickled):
+        return _hostile(path, asked[1])
+    said = str(error)
+    if isinstance(error, MemoryError) or "memory" in said:
+        return ModelError(f"{path} cannot be read: there is not enough memory for it")
+    if isinstance(error, OSError):
+        return ModelError(f"{path} cannot be read: {error.strerror or said}")
+    if isinstance(error, EOFError) or "EOF" in said:
+        return _cut_off(path)
+    return ModelError(f"{path} is damaged: it begins like a checkpoint, but what follows is none")
+
+
+def _cut_off(path: Path) -> ModelError:
+    return ModelError(f"{path} is damaged: the file is cut off, its end is missing")

@@ -24,6 +24,8 @@ from bio_xlstm.tokenizers.vocabulary import Vocabulary
 
 PROGRAM, REPOSITORY = "Prot-xLSTM", "ml-jku/Prot-xLSTM"
 
+# settings that every checkpoint states: the program writes its whole configuration
+_ALWAYS = ("num_blocks", "embedding_dim", "vocab_size", "position_embeddings")
 # what position_embeddings says -> our fields
 _POSITIONS = {
     "none": {},
@@ -35,6 +37,7 @@ _POSITIONS = {
 }
 # the table of absolute rotations never sees rope_base_frequency, whose default it equals
 _ROTARY_BASE = 10_000.0
+_POSITIONS_AT_MOST, _SEQUENCES_AT_MOST = 2048, 512
 
 
 def read(weights_files: tuple[Path, ...], settings_file: Path, choices: Choices) -> Original:
@@ -45,6 +48,7 @@ def read(weights_files: tuple[Path, ...], settings_file: Path, choices: Choices)
     weights = stored.renamed(names.canonical)
     found = measure(weights)
     settings = read_json(settings_file)
+    settings.require(PROGRAM, _ALWAYS)
     _check(settings, found)
     check_heads(choices, weights, found.fields()["heads"])
     config = configure(
@@ -60,7 +64,9 @@ def read(weights_files: tuple[Path, ...], settings_file: Path, choices: Choices)
     make = partial(tokenizer_of, found.vocabulary, weights.label)
     tokenizer = chosen_tokenizer(choices, make, weights, found.vocabulary, "protein")
     origins = partial(names.origins, config=config)
-    return Original(PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins)
+    return Original(
+        PROGRAM, REPOSITORY, settings_file, weights, config, tokenizer, origins, _assumed(settings)
+    )
 
 
 def tokenizer_of(vocabulary: int, label: str) -> ProteinTokenizer:
@@ -101,6 +107,19 @@ def _positions(settings: Settings) -> dict[str, Any]:
     return {
         **_POSITIONS[scheme],
         "rotary_base": base,
-        "max_positions": settings.whole("max_position_embeddings", 2048),
-        "max_sequences": settings.whole("max_seq_position_embeddings", 512),
+        "max_positions": settings.whole("max_position_embeddings", _POSITIONS_AT_MOST),
+        "max_sequences": settings.whole("max_seq_position_embeddings", _SEQUENCES_AT_MOST),
     }
+
+
+def _assumed(settings: Settings) -> tuple[str, ...]:
+    """Say which of the settings that matter here and that no weight shows are taken as the program's defaults."""
+    scheme = settings.word("position_embeddings", "none", _POSITIONS)
+    matter: dict[str, float] = {}
+    if scheme in ("rot_1d", "rot_2d"):
+        matter["rope_base_frequency"] = _ROTARY_BASE
+    if scheme != "none":
+        matter["max_position_embeddings"] = _POSITIONS_AT_MOST
+    if scheme.endswith("2d"):
+        matter["max_seq_position_embeddings"] = _SEQUENCES_AT_MOST
+    return settings.assumed(matter)

@@ -86,6 +86,20 @@ class Settings:
         if found is not None and key in self and stated != found:
             raise ModelError(f"{self.path}: {key} makes {stated} {what}, but the weights have {found}")
 
+    def require(self, program: str, keys: Iterable[str]) -> None:
+        """Refuse settings without what a program always writes; "a or b" asks for one of two keys."""
+        missing = [key for key in keys if not any(name in self for name in key.split(" or "))]
+        if missing:
+            raise ModelError(
+                f"{self.path} does not state {', '.join(missing)}, which {program} always writes: without the settings "
+                "that a checkpoint was trained with, what it computes is not known"
+            )
+
+    def assumed(self, defaults: Mapping[str, bool | float | str]) -> tuple[str, ...]:
+        """Say in one note, or none, which settings the file leaves open and what is taken for them."""
+        taken = [f"{key} = {_spelled(value)}" for key, value in defaults.items() if key not in self]
+        return (f"assumed, as {self.path.name} does not say: {', '.join(taken)}",) if taken else ()
+
     def _wrong(self, key: str, wanted: str) -> ModelError:
         shown = repr(self.values.get(key))
         return ModelError(
@@ -148,6 +162,11 @@ def _literal(value: Any) -> Any:
         except ValueError:
             pass
     return value
+
+
+def _spelled(value: bool | float | str) -> str:
+    """Write a value as a settings file does."""
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _finite(value: int | float) -> bool:

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
+from bio_xlstm.original.foreign import beginning, kind_of, looks_like_safetensors
 from bio_xlstm.original.settings import read_json
 from bio_xlstm.original.weights import Shape, Weights
 
@@ -70,5 +71,17 @@ def _header(path: Path) -> list[tuple[str, Shape, torch.dtype]]:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             formats = {name: (tuple(one.get_shape()), one.get_dtype()) for name, one in slices.items()}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {error}") from None
+        raise _unreadable(path) from error
     return [(name, shape, _FORMATS.get(form, torch.int64)) for name, (shape, form) in formats.items()]
+
+
+def _unreadable(path: Path) -> ModelError:
+    """Say in one line why a file cannot be read."""
+    try:
+        if looks_like_safetensors(beginning(path)):
+            return ModelError(
+                f"{path} is damaged: its header does not fit what follows, as where a file is cut off"
+            )
+        return ModelError(f"{path} is not a checkpoint but {kind_of(path)}")
+    except OSError as error:
+        return ModelError(f"{path} cannot be read: {error.strerror}")

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 import bio_xlstm as bx
 from bio_xlstm.cli.main import run
 from bio_xlstm.cli.models import models
-from tests.original.checkpoints import large_weights, v1_weights, write_dna, write_large
+from tests.original.checkpoints import DNA_STATED, large_weights, v1_weights, write_dna, write_large
 
-DNA = {"d_model": 40, "n_layer": 2, "vocab_size": 12, "bidirectional": True}
+DNA = {"d_model": 40, "n_layer": 2, "vocab_size": 12, **DNA_STATED, "bidirectional": True}
 
 
 @pytest.fixture
@@ -67,15 +67,52 @@ def test_wrong_options_are_one_line(
     assert told.startswith("Error: ") and message in told and told.count("\n") == 1
 
 
-def test_a_damaged_checkpoint_is_one_line(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("data", "message"),
+    (
+        (b"x", "is not a checkpoint but a single byte"),
+        (
+            b"cposix\nsystem\n(S'touch trace'\ntR.",
+            "a pickle that asks for code to be run (posix.system): it was refused",
+        ),
+    ),
+)
+def test_a_file_that_is_no_checkpoint_is_one_line(
+    data: bytes, message: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (source / "last.ckpt").write_bytes(b"nothing")
+    (source / "last.ckpt").write_bytes(data)
     assert run(["models", "convert", str(source), str(tmp_path / "model")]) == 1
     told = capsys.readouterr().err
-    assert told.startswith(f"Error: {source / 'last.ckpt'} is damaged") and told.count("\n") == 1
+    assert told.startswith(f"Error: {source / 'last.ckpt'} is") and message in told and told.count("\n") == 1
+
+
+def test_folders_of_no_known_format_are_one_short_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["models", "convert", str(tmp_path / "none"), str(tmp_path / "model")]) == 1
     assert "none: no such file or folder" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    assert run(["models", "convert", str(tmp_path / "other"), str(tmp_path / "model")]) == 1
+    told = capsys.readouterr().err.replace(str(tmp_path), "")
+    assert "--help lists the formats" in told and told.count("\n") == 1 and len(told) < 160
+    listed = CliRunner().invoke(models, ["convert", "--help"]).output.splitlines()
+    assert any(line.split() == ["DNA-xLSTM", "*.ckpt,", "model_config.json"] for line in listed)
+
+
+def test_settings_that_were_left_open_are_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "model_config.json").write_text('{"d_model": 40, "n_layer": 2, "vocab_size": 12}')
+    assert run(["models", "convert", str(source), str(tmp_path / "model")]) == 0
+    assert (
+        "note      assumed, as model_config.json does not say: bidirectional = false, "
+        in capsys.readouterr().err
+    )
+    (source / "model_config.json").write_text('{"a": 1}')
+    assert run(["models", "convert", str(source), str(tmp_path / "other")]) == 1
+    told = capsys.readouterr().err
+    assert "does not state d_model, n_layer, vocab_size, which DNA-xLSTM always writes" in told
+    assert told.count("\n") == 1 and not (tmp_path / "other").exists()
 
 
 def test_an_existing_model_is_only_replaced_when_asked(

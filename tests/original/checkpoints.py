@@ -181,6 +181,25 @@ def fused(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return rest
 
 
+def sizes(weights: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """Return the tokens, the channels and the number of blocks of a stack of original Bio-xLSTM blocks."""
+    tokens, dim = weights["lm_head.weight"].shape
+    return tokens, dim, sum(name.endswith(".xlstm_norm.weight") for name in weights)
+
+
+# what a run of DNA-xLSTM writes beside the sizes: a network that reads left to right
+DNA_STATED = {
+    "bidirectional": False,
+    "bidirectional_alternating": False,
+    "m_backend_bidirectional": False,
+    "m_backend": "parallel",
+    "m_position_embeddings": False,
+    "m_conv1d_causal": True,
+    "s_conv1d_causal": True,
+    "rcps": False,
+}
+
+
 def write_dna(
     folder: Path, weights: Mapping[str, Tensor], config: Mapping[str, Any], prefix: str = "model.backbone."
 ) -> Path:
@@ -207,10 +226,18 @@ def shared_strands(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_protein(folder: Path, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Path:
-    """Write pytorch_model.bin and config.json."""
+    """Write pytorch_model.bin and config.json, which always states what follows from the weights."""
     folder.mkdir(parents=True, exist_ok=True)
+    tokens, dim, blocks = sizes(weights)
+    always = {
+        "mlstm_block": {"mlstm": {}},
+        "vocab_size": tokens,
+        "embedding_dim": dim,
+        "num_blocks": blocks,
+        "position_embeddings": "none",
+    }
     torch.save({"backbone." + name: weight for name, weight in weights.items()}, folder / "pytorch_model.bin")
-    (folder / "config.json").write_text(json.dumps({"mlstm_block": {"mlstm": {}}, **config}))
+    (folder / "config.json").write_text(json.dumps({**always, **config}))
     return folder
 
 
@@ -238,11 +265,13 @@ TABLE = (
 
 
 def write_chem(folder: Path, weights: Mapping[str, Tensor], **changes: Any) -> Path:
-    """Write model.pt and init_arguments.json."""
+    """Write model.pt and init_arguments.json, which always states what follows from the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"model." + name: weight for name, weight in weights.items()}, folder / "model.pt")
     labels = {symbol: number for number, symbol in enumerate(TABLE)}
-    settings = {"mode": "smiles", "n_heads": 1, "dropout": 0.25, "token2label": labels, **changes}
+    _, dim, blocks = sizes(weights)
+    always = {"mode": "smiles", "model_dim": dim, "n_layers": blocks, "token2label": labels}
+    settings = {**always, "n_heads": 1, "dropout": 0.25, **changes}
     (folder / "init_arguments.json").write_text(json.dumps(settings))
     return folder
 

@@ -16,6 +16,7 @@ from bio_xlstm.errors import BioXlstmError, ConfigError, ModelError, OutputError
 from bio_xlstm.original.convert import convert
 from bio_xlstm.tokenizers import TOKENIZERS
 from tests.original.checkpoints import (
+    DNA_STATED,
     STACK,
     TABLE,
     large_weights,
@@ -29,7 +30,7 @@ from tests.original.checkpoints import (
 )
 
 F32 = torch.float32
-DNA = {"d_model": 40, "n_layer": 2, "vocab_size": 12}
+DNA = {"d_model": 40, "n_layer": 2, "vocab_size": 12, **DNA_STATED}
 LARGE = {"embedding_dim": 40, "num_heads": 4, "num_blocks": 2, "vocab_size": 50}
 
 
@@ -318,7 +319,8 @@ def test_unknown_sources_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "nowhere: no such file or folder")
     empty = tmp_path / "empty"
     empty.mkdir()
-    refused(empty, "holds no original checkpoint; known are DNA-xLSTM (a .ckpt and model_config.json)")
+    wanted = "empty holds none of model_config.json, init_arguments.json, config.yaml, config.json: bioxlstm models"
+    refused(empty, wanted)
     (empty / "model_config.json").write_text("{}")
     refused(empty, "holds a model_config.json but no .ckpt")
     lone = tmp_path / "lone.ckpt"
@@ -326,7 +328,10 @@ def test_unknown_sources_are_named(tmp_path: Path) -> None:
     refused(lone, "there is no model_config.json beside it or above it")
     lone = tmp_path / "model.bin"
     lone.write_bytes(b"")
-    refused(lone, "has no settings beside it")
+    refused(
+        lone,
+        "has none of init_arguments.json, config.yaml, config.json beside it: bioxlstm models convert --help",
+    )
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "init_arguments.json").write_text("{}")
     refused(tmp_path / "c", "c lacks model.pt")
@@ -334,7 +339,10 @@ def test_unknown_sources_are_named(tmp_path: Path) -> None:
     (tmp_path / "d" / "config.json").write_text("{}")
     refused(tmp_path / "d", "holds settings but no weights (model.safetensors or pytorch_model.bin)")
     save_file({"w": torch.zeros(1)}, tmp_path / "d" / "model.safetensors")
-    refused(tmp_path / "d", "config.json describes no xLSTM that is known")
+    refused(
+        tmp_path / "d",
+        "config.json describes neither Prot-xLSTM nor xLSTM-7b: bioxlstm models convert --help",
+    )
     bx.build("dna", dim=32, blocks=1).save(tmp_path / "ours")
     refused(tmp_path / "ours", "ours is a model of bio_xlstm already")
 
@@ -373,7 +381,7 @@ def test_dna_settings_that_do_not_fit_are_named(
 
 
 def test_strands_of_mlstm_blocks_cannot_have_been_shared(tmp_path: Path) -> None:
-    source = write_dna(tmp_path / "a", shared_strands(v1_weights(blocks=2, dtype=F32)), DNA)
+    source = write_dna(tmp_path / "a", shared_strands(v1_weights(blocks=2, dtype=F32)), DNA | {"rcps": True})
     refused(source, "the original program cannot share the strands of mLSTM blocks (rcps)")
 
 
@@ -381,14 +389,16 @@ def test_strands_that_pair_other_bases_are_refused(tmp_path: Path) -> None:
     weights = shared_strands(v1_weights(blocks=2, slstm_at=(0, 1), dtype=F32))
     weights["lm_head.complement_map"] = torch.arange(12)
     refused(
-        write_dna(tmp_path / "a", weights, DNA), "lm_head.complement_map pairs other bases than the tokenizer"
+        write_dna(tmp_path / "a", weights, DNA | {"rcps": True}),
+        "lm_head.complement_map pairs other bases than the tokenizer",
     )
 
 
 def test_embedded_positions_and_shared_strands_do_not_go_together(tmp_path: Path) -> None:
     weights = shared_strands(v1_weights(blocks=2, slstm_at=(0, 1), sinusoidal=True, dtype=F32))
     refused(
-        write_dna(tmp_path / "a", weights, DNA), "positions that embeddings or gates see count from one end"
+        write_dna(tmp_path / "a", weights, DNA | {"rcps": True}),
+        "positions that embeddings or gates see count from one end",
     )
 
 
@@ -464,7 +474,8 @@ def test_protein_settings_that_do_not_fit_are_named(
         ({"n_layers": 4}, "n_layers makes 4 blocks, but the weights have 3"),
         ({"model_dim": 64}, "model_dim makes 64 channels, but the weights have 40"),
         ({"mode": "fasta"}, "mode is 'fasta'; only SMILES models can be converted"),
-        ({"token2label": None}, "token2label has no [BEG]: the vocabulary cannot be read from it"),
+        ({"token2label": None}, "does not state token2label, which Chem-xLSTM always writes"),
+        ({"token2label": {"C": 0}}, "token2label has no [BEG]: the vocabulary cannot be read from it"),
         ({"token2label": {"[BEG]": 0}}, "token2label has no [END]"),
         ({"token2label": {"[BEG]": 0, "C": 0}}, "token2label gives '[BEG]' and 'C' the same id"),
         ({"token2label": {"[BEG]": 21}}, "token2label gives '[BEG]' the id 21"),
@@ -477,7 +488,7 @@ def test_chemical_settings_that_do_not_fit_are_named(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     source = write_chem(tmp_path / "a", v1_weights(vocabulary=21, inner=128, dtype=F32), **changes)
-    refused(source, f"init_arguments.json: {message}")
+    refused(source, message)
 
 
 @pytest.mark.parametrize(
@@ -508,6 +519,102 @@ def test_large_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     )
     weights = {name: weight for name, weight in large_weights(dtype=F32).items() if ".q." not in name}
     refused(write_large(tmp_path / "b", weights, LARGE), "lacks blocks.0.mlstm_layer.q.weight")
-    hub = write_hub(tmp_path / "c", large_weights(dtype=F32), {"num_heads": 4})
+    hub = write_hub(
+        tmp_path / "c", large_weights(dtype=F32), {"hidden_size": 40, "num_hidden_layers": 2, "num_heads": 4}
+    )
     (hub / "model-00002-of-00002.safetensors").unlink()
     refused(hub, "names model-00002-of-00002.safetensors, which is missing")
+
+
+PROTEIN = {"num_blocks": 3, "embedding_dim": 40, "vocab_size": 38, "position_embeddings": "rot_1d"}
+HUB = {"hidden_size": 40, "num_hidden_layers": 2, "num_heads": 4}
+
+
+def written(program: str, folder: Path, settings: dict[str, Any]) -> Path:
+    """Write a small checkpoint of a program, and in place of its settings these."""
+    v1 = v1_weights(vocabulary=38 if program == "protein" else 21, inner=128, dtype=F32)
+    if program == "dna":
+        write_dna(folder, v1_weights(blocks=2, dtype=F32), {})
+    elif program == "protein":
+        write_protein(folder, v1, {})
+    elif program == "chem":
+        write_chem(folder, v1)
+    elif program == "large":
+        return write_large(folder, large_weights(dtype=F32), settings)
+    else:
+        write_hub(folder, large_weights(dtype=F32), {})
+    path = next(folder.glob("*[gs].json"))
+    marks = {"protein": {"mlstm_block": {}}, "hub": {"model_type": "xlstm"}}
+    path.write_text(json.dumps({**marks.get(program, {}), **settings}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "message"),
+    (
+        ("dna", {"a": 1}, "model_config.json does not state d_model, n_layer, vocab_size, which DNA-xLSTM always"),
+        ("dna", {"config": {"d_model": 40}}, "model_config.json does not state n_layer, vocab_size, which"),
+        ("dna", DNA | {"d_model": None}, "model_config.json does not state d_model, which DNA-xLSTM always writes"),
+        ("protein", {}, "does not state num_blocks, embedding_dim, vocab_size, position_embeddings, which Prot-xLSTM"),
+        ("protein", PROTEIN | {"position_embeddings": None}, "does not state position_embeddings, which Prot-xLSTM"),
+        ("chem", {}, "init_arguments.json does not state model_dim, n_layers, which Chem-xLSTM always writes"),
+        ("chem", {"model_dim": 40, "n_layers": 3}, "does not state token2label, which Chem-xLSTM always writes"),
+        ("large", {}, "config.yaml does not state embedding_dim, num_heads, num_blocks, vocab_size, which xLSTM-large"),
+        ("large", {"vocab_size": 50}, "does not state embedding_dim, num_heads, num_blocks, which xLSTM-large always"),
+        ("hub", {}, "does not state hidden_size or embedding_dim, num_hidden_layers or num_blocks, num_heads, which"),
+    ),
+)  # fmt: skip
+def test_settings_that_say_nothing_are_refused(
+    program: str, settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    refused(written(program, tmp_path / "a", settings), message)
+
+
+SIZES = {"d_model": 40, "n_layer": 2, "vocab_size": 12}
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "assumed"),
+    (
+        ("dna", DNA, ""),
+        ("dna", SIZES, "bidirectional = false, m_position_embeddings = false, m_conv1d_causal = true"),
+        ("dna", DNA | {"bidirectional": None}, "bidirectional = false"),
+        ("dna", SIZES | {"bidirectional": True},
+         "bidirectional_alternating = false, m_backend_bidirectional = false, m_position_embeddings = false, "
+         "m_conv1d_causal = true"),
+        ("dna", DNA | {"bidirectional": True, "m_backend_bidirectional": True, "m_backend": None},
+         "m_backend = parallel"),
+        ("dna", DNA | {"m_backend_bidirectional": True, "m_backend": None}, ""),
+        ("protein", PROTEIN, "rope_base_frequency = 10000.0, max_position_embeddings = 2048"),
+        ("protein", PROTEIN | {"position_embeddings": "rot_2d"},
+         "rope_base_frequency = 10000.0, max_position_embeddings = 2048, max_seq_position_embeddings = 512"),
+        ("protein", PROTEIN | {"position_embeddings": "none"}, ""),
+        ("chem", {"model_dim": 40, "n_layers": 3, "token2label": {"[BEG]": 0, "[END]": 1}}, "mode = smiles"),
+        ("large", LARGE, "norm_eps = 1e-06, gate_soft_cap = 15.0, output_logit_soft_cap = 30.0"),
+        ("large", LARGE | {"norm_eps": 1e-6, "gate_soft_cap": None, "output_logit_soft_cap": 30.0}, ""),
+        ("hub", HUB | {"gate_soft_cap": 15.0}, "norm_eps = 1e-06, output_logit_soft_cap = 30.0"),
+    ),
+)  # fmt: skip
+def test_what_is_assumed_is_noted(
+    program: str, settings: dict[str, Any], assumed: str, tmp_path: Path
+) -> None:
+    made = convert(written(program, tmp_path / "a", settings), tmp_path / "model")
+    found = [note.partition(" does not say: ")[2] for note in made.notes if note.startswith("assumed, as ")]
+    assert found == ([assumed] if assumed else [])
+    assert all(note in (tmp_path / "model" / "README.md").read_text() for note in made.notes)
+
+
+def test_the_blocks_that_are_there_decide_what_is_assumed(tmp_path: Path) -> None:
+    weights = v1_weights(blocks=2, slstm_at=(0, 1), dtype=F32)
+    made = convert(write_dna(tmp_path / "a", weights, SIZES | {"bidirectional": True}), tmp_path / "model")
+    wanted = "bidirectional_alternating = false, s_conv1d_causal = true"
+    assert made.notes == (f"assumed, as model_config.json does not say: {wanted}",)
+
+
+def test_a_tokenizer_stands_for_the_table_of_symbols(tmp_path: Path) -> None:
+    source = written("chem", tmp_path / "a", {"model_dim": 40, "n_layers": 3})
+    table = {"[BEG]": 0, "[END]": 1, "C": 2}
+    other = written("chem", tmp_path / "b", {"model_dim": 40, "n_layers": 3, "token2label": table})
+    convert(other, tmp_path / "other")
+    made = convert(source, tmp_path / "model", tokenizer=tmp_path / "other")
+    assert made.config == convert(other, tmp_path / "again").config

@@ -52,8 +52,18 @@ def test_damaged_and_double_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="model_1.safetensors holds w, which model_0.safetensors holds too"):
         safetensors_weights((one, other))
     one.write_bytes(one.read_bytes()[:-4])
-    with pytest.raises(ModelError, match="model_0.safetensors is damaged: "):
+    with pytest.raises(
+        ModelError, match="model_0.safetensors is damaged: its header does not fit what follows, as"
+    ):
         safetensors_weights((one,))
     one.write_bytes(b"\xff" * 100)
-    with pytest.raises(ModelError, match="model_0.safetensors is damaged: "):
+    with pytest.raises(
+        ModelError, match="model_0.safetensors is not a checkpoint but data of an unknown kind"
+    ):
+        safetensors_weights((one,))
+    one.write_bytes(b"x")
+    with pytest.raises(ModelError, match="model_0.safetensors is not a checkpoint but a single byte"):
+        safetensors_weights((one,))
+    one.unlink()
+    with pytest.raises(ModelError, match=r"model_0.safetensors cannot be read: No such file"):
         safetensors_weights((one,))
