@@ -46,8 +46,9 @@ class SequencePredictor(LoadedModel, BaseEstimator):
         """Solve for the head on sequences (N,) and values (N, T); NaN is a value that was not measured."""
         import torch
 
-        from bio_xlstm.tasks.finetune.closed_form import Frozen, fit_head
+        from bio_xlstm.tasks.finetune.closed_form import Frozen, fit_head, fit_plain
         from bio_xlstm.tasks.finetune.folds import deal_folds
+        from bio_xlstm.tasks.finetune.views.choose import make_views
 
         self._check()
         texts = list(as_texts(X))
@@ -61,19 +62,23 @@ class SequencePredictor(LoadedModel, BaseEstimator):
             raise SequenceError(
                 f"{int(rows.sum())} sequences can be read and have a value; at least 2 are needed"
             )
-        features = self._features()
-        points = torch.from_numpy(self._embed([ids[row] for row in np.flatnonzero(rows)], features))
+        features, model = self._features(), self._loaded()
+        good = [ids[row] for row in np.flatnonzero(rows)]
+        points = torch.from_numpy(self._embed(good, features))
+        views = make_views(model, good, self.random_state) if self.head == "auto" else ()
+        described = {view.name: torch.from_numpy(view.describe(model, good)) for view in views}
         folds = deal_folds(np.array([str(text) for text in texts])[rows], seed=self.random_state)
-        data = Frozen(points, values[rows], folds, features, self._loaded().config.dim)
-        fitted, chosen = fit_head(
-            data, task, curve=self.head, balanced=self.class_weights == "balanced", seed=self.random_state
-        )
+        data = Frozen(points, values[rows], folds, features, model.config.dim, described)
+        balanced, seed = self.class_weights == "balanced", self.random_state
+        fitted, chosen = fit_head(data, task, curve=self.head, balanced=balanced, seed=seed)
         self.task_, self.head_, self.chosen_ = task, fitted, chosen
+        self.plain_head_ = fit_plain(data, task, chosen, balanced=balanced, seed=seed)
         self.features_ = features._replace(layers=chosen.candidate.layers)
+        self.views_ = tuple(view for name, _ in chosen.views for view in views if view.name == name)
 
     def _answer(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return what the head says (N, O), NaN for sequences that cannot be read, and which those are (N,)."""
-        import torch
+        from bio_xlstm.tasks.finetune.member import Member
 
         if not hasattr(self, "head_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
@@ -82,8 +87,11 @@ class SequencePredictor(LoadedModel, BaseEstimator):
         good = np.array([len(one) > 0 for one in ids], bool)
         found = np.full((len(ids), self.task_.outputs), np.nan)
         if good.any():
-            points = self._embed([ids[row] for row in np.flatnonzero(good)], self.features_)
-            found[good] = self.head_.predict(torch.from_numpy(points)).double().numpy()
+            member = Member(
+                self._loaded(), self.features_, self.head_, views=self.views_, plain=self.plain_head_
+            )
+            some = [ids[row] for row in np.flatnonzero(good)]
+            found[good] = member.answer(some, self.batch_tokens).predicted
         return found, ~good
 
     def _check(self) -> None:

@@ -16,6 +16,7 @@ LINKS = ("identity", "sigmoid", "softmax")
 class PredictionHead(nn.Module):
     """Standardise features (N, F), lift them where the head is curved, and map them linearly to outputs (N, O).
 
+    Features beyond those that the lift was made for pass it by: a head may be curved in some and linear in others.
     The outputs are standardised values (identity), or logits. `spread` (M + 1, M + 1) turns lifted features and a
     one into a vector whose square is the variance of the output in units of the noise (Bayesian ridge regression).
     """
@@ -30,7 +31,7 @@ class PredictionHead(nn.Module):
 
     def __init__(self, features: int, outputs: int, link: str, lift: RadialLift | None = None) -> None:
         super().__init__()
-        width = features if lift is None else lift.landmarks.shape[0]
+        width = features if lift is None else features - lift.landmarks.shape[1] + lift.root.shape[1]
         self.link, self.lift = link, lift
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
@@ -48,7 +49,10 @@ class PredictionHead(nn.Module):
     def lifted(self, features: Tensor) -> Tensor:
         """Return what the linear map sees, (N, M)."""
         points = (features - self.centre) / self.scale
-        return points if self.lift is None else self.lift(points)
+        if self.lift is None:
+            return points
+        width = self.lift.landmarks.shape[1]
+        return torch.cat((self.lift(points[:, :width]), points[:, width:]), dim=-1)
 
     @torch.no_grad()
     def predict(self, features: Tensor) -> Tensor:

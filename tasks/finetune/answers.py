@@ -31,6 +31,13 @@ def blank(task: Task, count: int) -> Answers:
     return Answers(np.full(shape, np.nan), np.full(shape, np.nan) if task.numeric else None)
 
 
+def blank_like(answers: Answers, count: int) -> Answers:
+    """Return answers for so many sequences that say nothing, of the form of others (N, O)."""
+    shape = (count, np.asarray(answers.predicted).shape[1])
+    deviation = None if answers.deviation is None else np.full(shape, np.nan)
+    return Answers(np.full(shape, np.nan), deviation)
+
+
 def put(into: Answers, rows: np.ndarray, answers: Answers) -> None:
     """Write the answers of some rows."""
     if isinstance(into.predicted, list):

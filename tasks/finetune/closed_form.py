@@ -1,7 +1,8 @@
 """The head on frozen features, without gradient descent: form and penalty by cross-validation, then one solution."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from bio_xlstm.heads.lift import RadialLift
 from bio_xlstm.heads.losses import LINK_OF
 from bio_xlstm.heads.prediction_head import PredictionHead
 from bio_xlstm.tasks.assay.task import Task
+from bio_xlstm.tasks.finetune.blend import FEWEST, ROWS, Weights, choose_views, mean_square, share_of
 from bio_xlstm.tasks.finetune.candidates import (
     FEW_LANDMARKS,
     LANDMARKS,
@@ -24,6 +26,7 @@ from bio_xlstm.tasks.finetune.candidates import (
     standardise,
 )
 from bio_xlstm.tasks.finetune.ridge import cross_predict, explained, solve
+from bio_xlstm.tasks.finetune.views.choose import VIEWS
 
 # rows by which the form is chosen; all of them are fitted
 _CHOOSING = 6000
@@ -38,6 +41,8 @@ class Chosen(NamedTuple):
     penalty: float
     explained: float
     tried: list[dict[str, Any]]
+    views: Weights = ()
+    """what stands beside the embedding, and how much it counts"""
 
 
 class Frozen(NamedTuple):
@@ -48,6 +53,7 @@ class Frozen(NamedTuple):
     folds: np.ndarray
     features: Features
     width: int  # of one layer and pool
+    views: Mapping[str, Tensor] = MappingProxyType({})  # (N, F) each
 
     def of(self, layers: Sequence[int]) -> Tensor:
         """Return the features of some layers."""
@@ -55,15 +61,42 @@ class Frozen(NamedTuple):
 
     def take(self, rows: np.ndarray) -> "Frozen":
         """Pick rows."""
-        return self._replace(points=self.points[rows], values=self.values[rows], folds=self.folds[rows])
+        return self._replace(
+            points=self.points[rows],
+            values=self.values[rows],
+            folds=self.folds[rows],
+            views={name: view[rows] for name, view in self.views.items()},
+        )
 
 
 def fit_head(
     data: Frozen, task: Task, *, curve: str = "auto", balanced: bool = False, seed: int = 0
 ) -> tuple[PredictionHead, Chosen]:
     """Choose a form by cross-validation on the training part, fit it to all of it, and return the head."""
-    chosen = refined(data, task, choose(data, task, candidates(data.features.layers, curve), seed), seed)
+    chosen = choose(data, task, candidates(data.features.layers, curve), seed)
+    if data.views:
+        chosen = with_views(data, task, chosen, seed)
+    chosen = refined(data, task, chosen, seed)
     return fit_form(data, task, chosen, balanced=balanced, seed=seed), chosen
+
+
+def in_words(chosen: Chosen, layers: Sequence[int]) -> str:
+    """Say in a line what a head sees; `layers` are those that it might have seen."""
+    form = chosen.candidate
+    own = "all layers" if form.layers == tuple(layers) else f"layer {form.layers[0]}"
+    curve = "linear" if form.width is None else "radial"
+    beside = [f"{VIEWS[name].words} (weight {weight:g})" for name, weight in chosen.views]
+    seen = " + ".join([f"embedding of {own}, {curve}", *beside])
+    return f"{seen}; explains {chosen.explained:.0%} of held-out folds"
+
+
+def fit_plain(
+    data: Frozen, task: Task, chosen: Chosen, *, balanced: bool = False, seed: int = 0
+) -> PredictionHead | None:
+    """Fit the embedding alone, for sequences that the views of a form cannot describe; None where there are none."""
+    if not any(VIEWS[name].by_position for name, _ in chosen.views):
+        return None
+    return fit_form(data, task, chosen._replace(views=()), balanced=balanced, seed=seed)
 
 
 def choose(data: Frozen, task: Task, forms: Sequence[Candidate], seed: int = 0) -> Chosen:
@@ -72,7 +105,7 @@ def choose(data: Frozen, task: Task, forms: Sequence[Candidate], seed: int = 0) 
     tried: list[dict[str, Any]] = []
     best = Chosen(forms[0], 1.0, -np.inf, tried)
     for form in forms:
-        points = _lifted(data, form, seed, FEW_LANDMARKS)[0]
+        points = _lifted(data, Chosen(form, 1.0, 0.0, []), seed, FEW_LANDMARKS)[0]
         penalty, found = _best_penalty(points, data, task, form.penalties)
         tried.append(
             {"layers": list(form.layers), "width": form.width, "penalty": penalty, "explained": found}
@@ -82,10 +115,30 @@ def choose(data: Frozen, task: Task, forms: Sequence[Candidate], seed: int = 0) 
     return best
 
 
+def with_views(data: Frozen, task: Task, chosen: Chosen, seed: int = 0) -> Chosen:
+    """Choose what stands beside the form that was chosen; nothing where rows are too few to tell."""
+    data = _thinned(data, ROWS, seed)
+    groups = [
+        (rows, _standard_targets(targets)[0])
+        for rows, targets in _known_together(one_hot(data.values, task))
+        if len(rows) >= FEWEST and len(np.unique(data.folds[rows])) > 1
+    ]
+    if not groups:
+        return chosen
+    base = _lifted(data, chosen, seed, FEW_LANDMARKS)[0]
+    best, trials = choose_views(base, data.views, groups, data.folds, chosen.penalty)
+    tried = [
+        {"views": dict(one.views), "penalty": one.penalty, "error": float(one.errors.mean())}
+        for one in trials
+    ]
+    penalty = best.penalty if best.views else chosen.penalty
+    return chosen._replace(views=best.views, penalty=penalty, tried=[*chosen.tried, *tried])
+
+
 def refined(data: Frozen, task: Task, chosen: Chosen, seed: int = 0) -> Chosen:
     """Choose the penalty of a form anew, finer and with all landmarks."""
     data = _thinned(data, 2 * _CHOOSING, seed)
-    points = _lifted(data, chosen.candidate, seed)[0]
+    points = _lifted(data, chosen, seed)[0]
     penalties = [chosen.penalty * step for step in (0.1, 0.3, 1.0, 3.0)]
     penalty, found = _best_penalty(points, data, task, penalties)
     return chosen._replace(penalty=penalty, explained=found)
@@ -95,7 +148,7 @@ def fit_form(
     data: Frozen, task: Task, chosen: Chosen, *, balanced: bool = False, seed: int = 0
 ) -> PredictionHead:
     """Fit one form to all rows."""
-    points, standard, lift = _lifted(data, chosen.candidate, seed)
+    points, standard, lift = _lifted(data, chosen, seed)
     head = PredictionHead(len(standard.centre), task.outputs, LINK_OF[task.name], lift)
     head.set_(centre=standard.centre, scale=standard.scale)
     if task.numeric:
@@ -123,16 +176,30 @@ def _thinned(data: Frozen, most: int, seed: int) -> Frozen:
 
 
 def _lifted(
-    data: Frozen, form: Candidate, seed: int, landmarks: int = LANDMARKS
+    data: Frozen, chosen: Chosen, seed: int, landmarks: int = LANDMARKS
 ) -> tuple[Tensor, Standard, RadialLift | None]:
-    """Return what the linear map of a form sees, and how it is made."""
+    """Return what the linear map of a form sees, and how it is made; its mean square is that of the embedding alone."""
+    form = chosen.candidate
     raw = data.of(form.layers)
     standard = standardise(raw)
     points = (raw - standard.centre) / standard.scale
-    if form.width is None:
-        return points, standard, None
-    lift = make_lift(points, form.width, seed, landmarks)
-    return lift(points), standard, lift
+    lift = None if form.width is None else make_lift(points, form.width, seed, landmarks)
+    seen = points if lift is None else lift(points)
+    if not chosen.views:
+        return seen, standard, lift
+    size, share = mean_square(seen), share_of(chosen.views)
+    if lift is None:
+        standard = standard._replace(scale=standard.scale / share**0.5)
+    else:
+        lift = RadialLift(lift.landmarks, lift.gamma, lift.root * share**0.5)
+    blocks = [seen * share**0.5]
+    for name, weight in chosen.views:
+        view = data.views[name]
+        scale = (mean_square(view) / (size * share * weight)) ** 0.5
+        own = Standard(view.mean(0), torch.full(view.shape[1:], scale))
+        blocks.append((view - own.centre) / own.scale)
+        standard = Standard(*(torch.cat(pair) for pair in zip(standard, own, strict=True)))
+    return torch.cat(blocks, dim=1), standard, lift
 
 
 def _best_penalty(
@@ -227,7 +294,7 @@ def _logistic(
         model = _model(balanced)
         for place, strength in enumerate(_STRENGTHS):
             _fit(model, strength, inputs[inner], labels[inner])
-            shares = model.predict_log_proba(inputs[outer])
+            shares = np.log(np.clip(model.predict_proba(inputs[outer]), 1e-12, 1))
             own = np.searchsorted(model.classes_, labels[outer])
             losses[place] -= shares[np.arange(len(own)), own].sum()
     model = _model(balanced)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from bio_xlstm import __version__
 from bio_xlstm.adapters.initial_state import InitialState
@@ -25,10 +27,13 @@ from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.finetune.answers import Answers, joined
 from bio_xlstm.tasks.finetune.member import Member
 from bio_xlstm.tasks.finetune.trust import Trust
+from bio_xlstm.tasks.finetune.views.choose import VIEWS
 from bio_xlstm.tasks.journal import file_hash
 
 FORMAT = 1
 ABOUT, HEAD, STATE, DOMAIN = "finetune.json", "head.safetensors", "initial.state", "domain.safetensors"
+# what names in the file of a head begin with
+_VIEW, _PLAIN = "view.", "plain."
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,13 @@ def save_member(member: Member, folder: Path, *, with_model: bool, card: str = "
     if member.state is not None:
         member.state.keep(member.model).save(folder / STATE)
     # one entry: several would come in an order of their own every time
-    described = {"head": json.dumps({**member.features._asdict(), "link": member.head.link})}
+    about = {**member.features._asdict(), "link": member.head.link}
+    if member.views:
+        about["views"] = [view.name for view in member.views]
+    described = {"head": json.dumps(about)}
     # last: a member with a head is whole
     partial = folder / f"{HEAD}.part"
-    partial.write_bytes(save(member.head.tensors(), described))
+    partial.write_bytes(save(_tensors(member), described))
     partial.replace(folder / HEAD)
 
 
@@ -85,7 +93,11 @@ def load_member(folder: Path, model: SequenceModel) -> Member:
             about = json.loads((file.metadata() or {})["head"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         layers, pools, length = (about[name] for name in ("layers", "pools", "length"))
-        head = PredictionHead.of(tensors, about["link"]).to(model.device)
+        views = tuple(VIEWS[name].of(_under(tensors, f"{_VIEW}{name}.")) for name in about.get("views", ()))
+        others = _under(tensors, _PLAIN)
+        plain = PredictionHead.of(others, about["link"]).to(model.device) if others else None
+        own = {name: one for name, one in tensors.items() if not name.startswith((_VIEW, _PLAIN))}
+        head = PredictionHead.of(own, about["link"]).to(model.device)
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a complete fine-tuned model: {HEAD} is missing") from None
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
@@ -93,7 +105,24 @@ def load_member(folder: Path, model: SequenceModel) -> Member:
     state = None
     if (folder / STATE).is_file():
         state = InitialState.of(model, ModelState.load(folder / STATE, model.device)).to(model.device)
-    return Member(model, Features(tuple(layers), tuple(pools), length), head, state)
+    return Member(model, Features(tuple(layers), tuple(pools), length), head, state, views, plain)
+
+
+def _tensors(member: Member) -> dict[str, Tensor]:
+    """Return the tensors of a head, of its views, and of the head for sequences that those do not take."""
+    found = member.head.tensors()
+    for view in member.views:
+        arrays = view.arrays().items()
+        found |= {f"{_VIEW}{view.name}.{name}": torch.from_numpy(array) for name, array in arrays}
+    if member.plain is not None:
+        found |= {f"{_PLAIN}{name}": one for name, one in member.plain.tensors().items()}
+    return found
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
+    """Return the tensors whose names begin so, without the beginning; those of views as arrays."""
+    found = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+    return {name: one.numpy() for name, one in found.items()} if prefix.startswith(_VIEW) else found
 
 
 def save_about(

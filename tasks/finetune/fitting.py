@@ -8,7 +8,7 @@ import numpy as np
 
 from bio_xlstm.tasks.assay.splits.split import Round
 from bio_xlstm.tasks.finetune.answers import Answers
-from bio_xlstm.tasks.finetune.closed_form import Chosen
+from bio_xlstm.tasks.finetune.closed_form import Chosen, in_words
 from bio_xlstm.tasks.finetune.directory import load_member, member_folder, save_member
 from bio_xlstm.tasks.finetune.frozen import Embedded, answer_embedded, fit_frozen
 from bio_xlstm.tasks.finetune.member import Member
@@ -55,7 +55,8 @@ def fit_member(
     )
     record: dict[str, Any] = {"seed": seed, "round": number // request.ensemble, "head": chosen._asdict()}
     if frozen:
-        return Fitted(member, answer_embedded(member, embedded, every), record, chosen)
+        say(f"head     {in_words(chosen, plan.layers)}")
+        return Fitted(member, answer_embedded(plan, member, embedded, every), record, chosen)
     from bio_xlstm.tasks.finetune.tune import tune_member
 
     kept = member_folder(folder.path / "members", number)

@@ -7,8 +7,7 @@ import numpy as np
 from bio_xlstm.tasks.assay.metrics.measure import MAIN, measure
 from bio_xlstm.tasks.assay.splits.split import Round
 from bio_xlstm.tasks.finetune.closed_form import Chosen, fit_form
-from bio_xlstm.tasks.finetune.frozen import Embedded, answer_embedded, frozen_data
-from bio_xlstm.tasks.finetune.member import Member
+from bio_xlstm.tasks.finetune.frozen import Embedded, answer_embedded, as_member, frozen_data
 from bio_xlstm.tasks.finetune.plan import Plan
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -26,9 +25,8 @@ def learning_curve(plan: Plan, embedded: Embedded, one: Round, chosen: Chosen) -
         data = frozen_data(plan, embedded, rows, plan.request.seed)
         balanced = plan.request.class_weights == "balanced"
         head = fit_form(data, plan.assay.task, chosen, balanced=balanced, seed=plan.request.seed)
-        features = embedded.features._replace(layers=chosen.candidate.layers)
-        member = Member(plan.model, features, head.to(plan.model.device))
-        predicted = answer_embedded(member, embedded, one.test).predicted
+        member = as_member(plan, embedded, head, chosen)
+        predicted = answer_embedded(plan, member, embedded, one.test).predicted
         name = MAIN[plan.assay.task.name]
         metrics = measure(plan.assay.task, plan.values(one.test), predicted, bootstrap=0)
         value = next(metric.value for metric in metrics if metric.metric == name)

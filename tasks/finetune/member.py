@@ -1,6 +1,6 @@
 """One fine-tuned model: network, what its head sees, the head; a finished one answers for any sequence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from bio_xlstm.adapters.initial_state import InitialState
 from bio_xlstm.heads.features import Features, embed_features
 from bio_xlstm.heads.prediction_head import PredictionHead
 from bio_xlstm.models.model import SequenceModel
-from bio_xlstm.tasks.finetune.answers import Answers
+from bio_xlstm.tasks.finetune.answers import Answers, blank_like, put
+from bio_xlstm.tasks.finetune.views.view import View
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,53 @@ class Member:
     features: Features
     head: PredictionHead
     state: InitialState | None = None
+    views: tuple[View, ...] = ()
+    """what the head sees beside the features, in this order"""
+    plain: PredictionHead | None = None
+    """a head on the features alone, for sequences that a view cannot describe"""
 
     def answer(self, sequences: Sequence[np.ndarray], batch_tokens: int = 8192) -> Answers:
         """Answer for sequences of token ids."""
         found = self.embed(sequences, batch_tokens)
-        return answer_features(self.head, found, self.features.per_token)
+        if not self.views:
+            return answer_features(self.head, found, self.features.per_token)
+        seen = describable(self.views, sequences)
+        some = [sequences[row] for row in np.flatnonzero(seen).tolist()]
+        described = {view.name: view.describe(self.model, some) for view in self.views}
+        return self.answer_seen(found, described, seen)
+
+    def answer_seen(
+        self, found: Sequence[np.ndarray], described: Mapping[str, np.ndarray], seen: np.ndarray
+    ) -> Answers:
+        """Answer where features (F,) of N sequences are known, and views (M, F) of those that are `seen` (N,)."""
+        parts: list[tuple[np.ndarray, Answers]] = []
+        rows, others = np.flatnonzero(seen), np.flatnonzero(~seen)
+        if len(rows):
+            blocks = [np.stack([found[row] for row in rows.tolist()])]
+            blocks += [described[view.name] for view in self.views]
+            parts.append((rows, answer_features(self.head, list(np.concatenate(blocks, axis=1)), False)))
+        if len(others) and self.plain is not None:
+            parts.append(
+                (others, answer_features(self.plain, [found[row] for row in others.tolist()], False))
+            )
+        if not parts:
+            return answer_features(self.head, [], False)
+        joint = blank_like(parts[0][1], len(seen))
+        for where, answers in parts:
+            put(joint, where, answers)
+        return joint
 
     def embed(self, sequences: Sequence[np.ndarray], batch_tokens: int = 8192) -> list[np.ndarray]:
-        """Return what the head sees of sequences."""
+        """Return what the head sees of sequences, without views."""
         if self.state is None:
             return embed_features(self.model, sequences, self.features, batch_tokens=batch_tokens)
         with self.state.before(self.model):
             return embed_features(self.model, sequences, self.features, batch_tokens=batch_tokens)
+
+
+def describable(views: Sequence[View], sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Tell which sequences (N,) all views can describe."""
+    return np.array([all(view.takes(ids) for view in views) for ids in sequences], bool)
 
 
 def answer_features(head: PredictionHead, features: Sequence[np.ndarray], per_token: bool) -> Answers:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,24 +167,20 @@ def _write(
         "seed": plan.request.seed,
     }
     save_about(output, plan.assay.task, trust, domain, len(fitted), about)
+    # here: what it draws with is not needed to train
+    from bio_xlstm.tasks.report.write import write_report
+
     write_report(output)
     return FinetuneResult(output, metrics, _lines(plan, metrics))
-
-
-def write_report(directory: Path) -> None:
-    """Write report.html from the files of a finished run, where there is a report to write."""
-    with suppress(ImportError):
-        from bio_xlstm.tasks.report.write import write_report as write  # type: ignore[import-not-found]
-
-        write(directory)
 
 
 def _lines(plan: Plan, metrics: dict[str, Any]) -> tuple[str, ...]:
     """Say where the model is, how good it is, and how to use it."""
     output = plan.request.output
     best = [f"{name}: {main_metric(plan, found['test'])}" for name, found in metrics["baselines"].items()]
+    count = len(plan.rounds) * plan.request.ensemble
     return (
-        f"wrote {output}: {len(plan.rounds) * plan.request.ensemble} model(s), predictions.csv, metrics.json",
+        f"wrote {output}: {count} model(s), predictions.csv, metrics.json, report.html",
         f"test: {main_metric(plan, metrics['test'])}" + (f"; baselines: {'; '.join(best)}" if best else ""),
         f"use: bioxlstm predict {output} NEW.csv -o predictions.csv",
     )

@@ -131,3 +131,13 @@ def test_ranking_wants_the_order_alone() -> None:
     loss = LOSSES["ranking"]
     assert float(loss(right, values, None)) < 0.01 < 5 < float(loss(wrong, values, None))
     torch.testing.assert_close(loss(right, values, None), loss(right, values * 100 - 3, None))
+
+
+def test_what_a_lift_was_not_made_for_passes_it_by() -> None:
+    torch.manual_seed(0)
+    lift = RadialLift.of(torch.randn(4, 5), 0.2)
+    head = PredictionHead(7, 2, "identity", lift)
+    points = torch.randn(3, 7)
+    torch.testing.assert_close(head.lifted(points), torch.cat((lift(points[:, :5]), points[:, 5:]), 1))
+    again = PredictionHead.of(head.tensors(), "identity")
+    torch.testing.assert_close(again.lifted(points), head.lifted(points), rtol=0, atol=0)
