@@ -64,7 +64,7 @@ def masked_logprobs(
             framing = int(model.tokenizer.start is not None)
             targets = np.concatenate([np.pad(c.targets, (framing, 0), constant_values=-1) for c in chosen])
             hidden = model(tokens, borders, with_state=False).hidden
-            values = np.split(_logprobs(model, hidden[0], targets), borders.cpu().numpy()[1:-1])
+            values = np.split(target_logprobs(model, hidden[0], targets), borders.cpu().numpy()[1:-1])
             for copy, row in zip(chosen, values, strict=True):
                 asked = np.flatnonzero(copy.targets >= 0)
                 results[copy.number][copy.begin + asked] = row[framing + asked]
@@ -90,7 +90,7 @@ def _packed(
     targets = np.concatenate([next_tokens(model.tokenizer, ids) for ids in sequences])
     before = None if state is None else state.select([0] * len(sequences))
     hidden = model(tokens, borders, state=before, with_state=False).hidden
-    return np.split(_logprobs(model, hidden[0], targets), borders.cpu().numpy()[1:-1])
+    return np.split(target_logprobs(model, hidden[0], targets), borders.cpu().numpy()[1:-1])
 
 
 def _streamed(model: "SequenceModel", ids: np.ndarray, state: ModelState | None, budget: int) -> np.ndarray:
@@ -101,7 +101,7 @@ def _streamed(model: "SequenceModel", ids: np.ndarray, state: ModelState | None,
     for begin in range(0, tokens.shape[1], budget):
         end = begin + budget
         out = model(tokens[:, begin:end], state=state, with_state=end < tokens.shape[1])
-        found.append(_logprobs(model, out.hidden[0], targets[begin:end]))
+        found.append(target_logprobs(model, out.hidden[0], targets[begin:end]))
         state = out.state
     return np.concatenate(found)
 
@@ -163,7 +163,7 @@ def _waiting(copies: Iterator[_Masked], tokens: int) -> Iterator[list[_Masked]]:
         yield waiting
 
 
-def _logprobs(model: "SequenceModel", hidden: Tensor, targets: np.ndarray) -> np.ndarray:
+def target_logprobs(model: "SequenceModel", hidden: Tensor, targets: np.ndarray) -> np.ndarray:
     """Return log p of targets (T,) after hidden states (T, D): (T,) float32, NaN where there is no target."""
     found = np.full(len(targets), np.nan, np.float32)
     asked = np.flatnonzero(targets >= 0)

@@ -15,7 +15,7 @@ from bio_xlstm.records.record import Record
 class RecordSource:
     """A file of sequences that can be read any number of times, one record after the other.
 
-    `path` is the path as given ("-" for standard input), `name` how messages call it.
+    `path` is the path as given ("-" for standard input), `name` how messages call it, `raw` its bytes.
     """
 
     def __init__(
@@ -24,14 +24,14 @@ class RecordSource:
         self.path = path
         self.name = raw.name
         self.column = column
-        self._raw = raw
+        self.raw = raw
         self._form = form
         self._kind = kind
 
     @cached_property
     def kind(self) -> str:
         """Return "dna", "protein" or "smiles": the kind asked for, else the one that the input shows."""
-        return self._kind or find_kind(self._raw, self._form, self.column)
+        return self._kind or find_kind(self.raw, self._form, self.column)
 
     @cached_property
     def format(self) -> str:
@@ -40,15 +40,15 @@ class RecordSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records from the start of the file; raise InputError when there is none."""
-        yield from read_records(self._raw, self.format, kind=self._kind, column=self.column)
+        yield from read_records(self.raw, self.format, kind=self._kind, column=self.column)
 
     def with_kind(self, kind: str) -> "RecordSource":
         """Return the same input, not read from its origin again, as one of `kind`."""
-        return RecordSource(self._raw, self.path, self._form, kind, self.column)
+        return RecordSource(self.raw, self.path, self._form, kind, self.column)
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the input's bytes as they are stored."""
-        return self._raw.fingerprint()
+        return self.raw.fingerprint()
 
 
 def open_records(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.layers.state import join
-from bio_xlstm.likelihoods import _logprobs as target_logprobs
+from bio_xlstm.likelihoods import target_logprobs
 from bio_xlstm.positions import Places
 from bio_xlstm.state import ModelState
 

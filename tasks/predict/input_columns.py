@@ -21,7 +21,7 @@ class InputColumns(NamedTuple):
     @classmethod
     def of(cls, source: RecordSource) -> "InputColumns":
         """Look at an input; InputError where two columns have one name, and cells could not be told apart."""
-        raw: RawFile = source._raw
+        raw: RawFile = source.raw
         if source.format == "parquet":
             with open_parquet(raw) as table:
                 schema = table.schema_arrow
@@ -55,7 +55,7 @@ class InputColumns(NamedTuple):
 
     def _parquet_rows(self) -> Iterator[Sequence[Any]]:
         """Yield the values of every row of a Parquet file."""
-        with open_parquet(self.source._raw) as table:
+        with open_parquet(self.source.raw) as table:
             for batch in table.iter_batches(batch_size=BATCH_ROWS):
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

@@ -138,7 +138,7 @@ def _open_source(request: PredictRequest, column: str) -> RecordSource:
     source = open_source(request)
     if request.column is not None or source.format not in TABLES:
         return source
-    if column not in column_names(source._raw, source.format):
+    if column not in column_names(source.raw, source.format):
         return source
     return open_source(replace(request, column=column))
 

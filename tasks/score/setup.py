@@ -102,8 +102,8 @@ def open_job(request: ScoreRequest, say: Say) -> ScoreJob:
     check_output(request)
     form = choose_format(request.output, request.format, per_token=request.per_token)
     source, name, model = open_input(request, say)
-    _check_options(request, model)
-    state = _open_state(request, model, say)
+    check_options(request, model)
+    state = open_state(request, model, say)
     budget, stride = batch_tokens(request, model), request.stride or STRIDE
     strands = check_score(
         model, direction=request.direction, rc=request.rc, stride=stride, state=state, batch_tokens=budget
@@ -124,12 +124,12 @@ def open_job(request: ScoreRequest, say: Say) -> ScoreJob:
         worker=scorer,
         preparation=preparation_for(request, model),
         form=form,
-        provenance=replace(provenance, options={**provenance.options, **_other_files(request)}),
+        provenance=replace(provenance, options={**provenance.options, **other_files(request)}),
         names=number_names(scorer, strands),
     )
 
 
-def _check_options(request: ScoreRequest, model: "SequenceModel") -> None:
+def check_options(request: ScoreRequest, model: "SequenceModel") -> None:
     """Refuse options that have no meaning for a model."""
     kind = KIND_WORDS[model.kind]
     if model.tokenizer.complement is None:
@@ -156,7 +156,7 @@ def _check_options(request: ScoreRequest, model: "SequenceModel") -> None:
         raise ConfigError(f"--context holds homologs or molecules; {model.name} reads {kind}")
 
 
-def _open_state(request: ScoreRequest, model: "SequenceModel", say: Say) -> ModelState | None:
+def open_state(request: ScoreRequest, model: "SequenceModel", say: Say) -> ModelState | None:
     """Return the memory of what is read before every sequence."""
     if request.state is not None:
         return load_context(model, request.state)
@@ -188,7 +188,7 @@ def _open_null(
     return null.fit(background, background.name)
 
 
-def _other_files(request: ScoreRequest) -> dict[str, str]:
+def other_files(request: ScoreRequest) -> dict[str, str]:
     """Return the other files that are read, with their hashes, under the names of their options."""
     found = {}
     if request.state is not None:

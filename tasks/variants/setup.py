@@ -14,7 +14,7 @@ from bio_xlstm.scoring import STRIDE, check_score
 from bio_xlstm.tasks.embed.places import check_output
 from bio_xlstm.tasks.embed.setup import Say, batch_tokens, describe, open_input
 from bio_xlstm.tasks.parts_folder import parts_folder
-from bio_xlstm.tasks.score.setup import _check_options, _open_state, _other_files
+from bio_xlstm.tasks.score.setup import check_options, open_state, other_files
 from bio_xlstm.tasks.variants.assemble import number_names
 from bio_xlstm.tasks.variants.compute import VariantWorker
 from bio_xlstm.tasks.variants.formats import choose_format
@@ -55,9 +55,9 @@ def open_job(request: VariantRequest, say: Say) -> VariantJob:
 def _open_job(request: VariantRequest, form: Format, copies: Mapping[str, RawFile], say: Say) -> VariantJob:
     """Do so for a request whose files can be read several times."""
     _, name, model = open_input(_about_letters(request), say)
-    _check_options(request, model)
+    check_options(request, model)
     choose_method(model, request.method)
-    state = _open_state(request, model, say)
+    state = open_state(request, model, say)
     budget, stride = batch_tokens(request, model), request.stride or STRIDE
     rc = "average" if _reads_both(request, model) else request.rc
     strands = check_score(
@@ -135,7 +135,7 @@ def _measured(request: VariantRequest, source: VariantSource) -> tuple[str | Non
 
 def _files(request: VariantRequest) -> dict[str, str]:
     """Return the other files that are read, with their hashes, under the names of their options."""
-    found = _other_files(request)
+    found = other_files(request)
     for option, path in (("--wildtype", request.wildtype), ("--genome", request.genome)):
         if path is not None:
             found[option] = f"{Path(path).name} ({open_records(path, kind='dna').fingerprint()[:12]})"

@@ -151,7 +151,7 @@ def test_standard_input_is_recognised_and_can_be_read_again(
     assert [r.text for r in source] == texts
     assert [r.text for r in source] == texts
     assert source.fingerprint() == hashlib.sha256(pack(data)).hexdigest()
-    copy = Path(source._raw.path)
+    copy = Path(source.raw.path)
     assert copy.exists()
     del source
     assert not copy.exists()
@@ -167,7 +167,7 @@ def test_a_pipe_is_copied_and_can_be_read_again(tmp_path: Path) -> None:
     assert [[r.id for r in source] for _ in range(2)] == [["a", "b"]] * 2
     assert source.name == str(path) and source.kind == "dna"
     assert source.fingerprint() == hashlib.sha256(gzip.compress(FASTA)).hexdigest()
-    copy = Path(source._raw.path)
+    copy = Path(source.raw.path)
     del source
     assert path.exists() and not copy.exists()
 

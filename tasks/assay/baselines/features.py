@@ -87,21 +87,25 @@ class OneHot:
 
 
 class WordCounts:
-    """Describe a sequence by the words of up to a few letters that it holds: roots of their shares."""
+    """Describe a sequence by the words of up to a few letters that it holds: roots of their shares.
 
-    def __init__(self, kind: str) -> None:
+    `chosen` (W,) int64 are the numbers of the words that count, which `fit` chooses.
+    """
+
+    def __init__(self, kind: str, chosen: np.ndarray | None = None) -> None:
         self.kind = kind
+        self.chosen = np.zeros(0, np.int64) if chosen is None else chosen
 
     def fit(self, sequences: Sequence[str]) -> Any:
         """Choose the words that two sequences hold, all where there are none."""
         found = self._count(sequences)
         common = np.flatnonzero(found.getnnz(axis=0) > 1)
-        self._words = common if len(common) else np.arange(found.shape[1])
-        return found[:, self._words]
+        self.chosen = np.asarray(common if len(common) else np.arange(found.shape[1]), np.int64)
+        return found[:, self.chosen]
 
     def describe(self, sequences: Sequence[str]) -> Any:
         """Return (N, F) sparse, every length of words with a norm of 1 before the choice."""
-        return self._count(sequences)[:, self._words]
+        return self._count(sequences)[:, self.chosen]
 
     def _count(self, sequences: Sequence[str]) -> Any:
         from scipy.sparse import csr_matrix, hstack

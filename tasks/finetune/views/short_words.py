@@ -37,7 +37,7 @@ class ShortWords:
         seen = counts.fit([model.tokenizer.decode(ids) for ids in sequences])
         some = seen[pick(len(sequences), seed)]
         mapped = np.asarray(some.T @ root((some @ some.T).toarray()), np.float32)
-        return cls(model.kind, np.asarray(counts._words, np.int64), np.ascontiguousarray(mapped))
+        return cls(model.kind, counts.chosen, np.ascontiguousarray(mapped))
 
     def takes(self, ids: np.ndarray) -> bool:
         """Take any sequence."""
@@ -45,8 +45,7 @@ class ShortWords:
 
     def describe(self, model: SequenceModel, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """Return (N, K)."""
-        counts = WordCounts(self.kind)
-        counts._words = self.chosen
+        counts = WordCounts(self.kind, self.chosen)
         texts = [model.tokenizer.decode(ids) for ids in sequences]
         blocks: list[Any] = [
             counts.describe(texts[begin : begin + _BLOCK]) @ self.mapped
