@@ -3,8 +3,8 @@
     python benchmarks/homologs.py MODEL RECIPE --data DIR --cache DIR [--json FILE]
     python benchmarks/homologs.py MODEL --families FILE ... [--json FILE]
 
-With a recipe the families are the sets of its test part (of the held-out part where that has none): nothing of them,
-nor anything that shares words with them, was trained on. Families named by file may have been. The homologs of a
+With a recipe the families are the sets of its test part (of the held-out part where that has none that are large
+enough): nothing of them, nor anything that shares words with them, was trained on. Families named by file may have been. The homologs of a
 protein are drawn by weight, those of 1 among those of 10 among those of 50; what is more than 98 % like it is never
 among them. As a control the same protein is read after proteins of other families. Its residues count, not its end.
 """
@@ -60,9 +60,11 @@ def main() -> None:
     if model.kind != "protein" or not model.causal:
         raise SystemExit(f"{model.name} is no causal model of proteins: it reads no homologs")
     measured = Measured("homologs", model.to(options.device), options)
-    part, families = find_families(model, options)
-    cases = list(make_cases(families, options))
-    if not cases:
+    for part, families in find_families(model, options):
+        cases = list(make_cases(families, options))
+        if cases:
+            break
+    else:
         raise SystemExit(f"no family has {max(options.sizes)} homologs that can be read before a protein")
     nats = measure(model, cases, options.sizes)
     found = summarise(cases, nats, options.sizes)
@@ -105,19 +107,18 @@ def _sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def find_families(model: SequenceModel, options: argparse.Namespace) -> tuple[str, list[Family]]:
-    """Return the families, and where they come from."""
+def find_families(model: SequenceModel, options: argparse.Namespace) -> list[tuple[str, list[Family]]]:
+    """Return families by where they come from, the best place first."""
     if options.families:
-        part, families = "files", [read_family(path, model, options.seed) for path in options.families]
+        found = {"files": [read_family(path, model, options.seed) for path in options.families]}
     else:
         recipe = read_recipe(options.recipe)
         corpus = prepare(recipe, options.data, options.cache)
-        part = "test" if (corpus.test.sets >= 0).any() else "held_out"
-        store = corpus.test if part == "test" else corpus.held_out
-        families = families_of(store, corpus.domains)
-    if not families:
+        stores = {"test": corpus.test, "held_out": corpus.held_out}
+        found = {part: families_of(store, corpus.domains) for part, store in stores.items()}
+    if not any(found.values()):
         raise SystemExit("the recipe holds no set of proteins out of training")
-    return part, families[: options.limit or None]
+    return [(part, families[: options.limit or None]) for part, families in found.items()]
 
 
 def read_family(path: Path, model: SequenceModel, seed: int) -> Family:
