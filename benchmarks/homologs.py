@@ -4,9 +4,10 @@
     python benchmarks/homologs.py MODEL --families FILE ... [--json FILE]
 
 With a recipe the families are the sets of its test part (of the held-out part where that has none that are large
-enough): nothing of them, nor anything that shares words with them, was trained on. Families named by file may have been. The homologs of a
-protein are drawn by weight, those of 1 among those of 10 among those of 50; what is more than 98 % like it is never
-among them. As a control the same protein is read after proteins of other families. Its residues count, not its end.
+enough): nothing of them, nor anything that shares words with them, was trained on. Families named by file may have
+been. The homologs of a protein are drawn by weight, those of 1 among those of 10 among those of 50; what is more than
+98 % like it is never among them. As a control the same protein is read after proteins of other families. Its residues
+count, not its end.
 """
 
 import argparse
@@ -60,11 +61,10 @@ def main() -> None:
     if model.kind != "protein" or not model.causal:
         raise SystemExit(f"{model.name} is no causal model of proteins: it reads no homologs")
     measured = Measured("homologs", model.to(options.device), options)
-    for part, families in find_families(model, options):
-        cases = list(make_cases(families, options))
-        if cases:
-            break
-    else:
+    places = find_families(model, options)
+    tried = ((*place, list(make_cases(place[1], options))) for place in places)
+    part, families, cases = next((found for found in tried if found[2]), ("", [], []))
+    if not cases:
         raise SystemExit(f"no family has {max(options.sizes)} homologs that can be read before a protein")
     nats = measure(model, cases, options.sizes)
     found = summarise(cases, nats, options.sizes)
