@@ -25,8 +25,8 @@ _FILES = (
 _OWN = (ABOUT, METRICS, PREDICTIONS, SPLITS, BASELINES, REPORT, "domain.safetensors", *_FILES)
 
 
-def open_folder(request: FinetuneRequest) -> RunFolder:
-    """Make the folder of a run, or take up one that was begun with the same command.
+def check_folder(request: FinetuneRequest) -> None:
+    """Refuse a folder that this run may neither begin nor take up, before anything is read; nothing is changed.
 
     OutputError where it holds a finished model or something else, ConfigError where it was begun with other settings.
     """
@@ -38,7 +38,7 @@ def open_folder(request: FinetuneRequest) -> RunFolder:
     if output.is_dir() and any(output.iterdir()) and not ours:
         raise OutputError(f"{output} holds files but no fine-tuned model; give the output another name")
     if request.overwrite:
-        _clear(output)
+        return
     if (output / ABOUT).is_file():
         raise OutputError(f"{output} already holds a fine-tuned model; use --overwrite to make it anew")
     known, now = _known(folder), identity(request)
@@ -50,8 +50,15 @@ def open_folder(request: FinetuneRequest) -> RunFolder:
         raise ConfigError(
             f"{folder.path} was begun with {_difference(known, now)}; use --overwrite to begin again"
         )
+
+
+def begin_folder(request: FinetuneRequest) -> RunFolder:
+    """Make the folder of a run that is known to be possible, or take up one that was begun with the same command."""
+    folder = RunFolder(Path(request.output))
+    if request.overwrite:
+        _clear(folder.output)
     make_folder(folder.path)
-    (folder.path / IDENTITY).write_text(json.dumps(now, indent=2), encoding="utf-8")
+    (folder.path / IDENTITY).write_text(json.dumps(identity(request), indent=2), encoding="utf-8")
     return folder
 
 

@@ -14,7 +14,7 @@ from bio_xlstm.tasks.finetune.answers import Answers, blank, joined, put
 from bio_xlstm.tasks.finetune.card import card
 from bio_xlstm.tasks.finetune.directory import member_folder, save_about, save_member
 from bio_xlstm.tasks.finetune.fitting import Fitted, fit_member
-from bio_xlstm.tasks.finetune.folder import open_folder
+from bio_xlstm.tasks.finetune.folder import begin_folder, check_folder
 from bio_xlstm.tasks.finetune.frozen import embed_all
 from bio_xlstm.tasks.finetune.judge import coverage, judge_baselines, judged, main_metric, tested_rows
 from bio_xlstm.tasks.finetune.learning_curve import learning_curve
@@ -63,8 +63,10 @@ def finetune(request: FinetuneRequest, say: Say = silent) -> FinetuneResult:
     say = say if first else silent
     make_folder(output.parent)
     with alone(output) if first else nullcontext():
-        folder = open_folder(request) if first else RunFolder(output)
+        if first:
+            check_folder(request)
         plan = make_plan(request, say)
+        folder = begin_folder(request) if first else RunFolder(output)
         for line in plan.lines():
             say(line)
         return _run(plan, folder, first, say)

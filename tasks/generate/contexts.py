@@ -67,6 +67,11 @@ def _sets(
             f"{source.name}: {counted(len(bad), noun)} left out of the context, "
             f"row {bad[0].row} first: {bad[0].status}. {bad[0].detail}"
         )
+    cleaned = [one.row for one in ready if one.row.status == "cleaned"]
+    if cleaned:
+        say(
+            f"{source.name}: {counted(len(cleaned), noun)} cleaned, row {cleaned[0].row} first: {cleaned[0].detail}"
+        )
     if not members:
         raise InputError(f"{source.name} holds no {noun} that can be read: the context is empty")
     costs = np.array([len(ids) + 2 for ids in members])

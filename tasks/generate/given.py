@@ -76,7 +76,7 @@ def read_protein(text: str, model: SequenceModel) -> np.ndarray:
 
 
 def read_begins(
-    request: GenerateRequest, model: SequenceModel, redesign: Redesign | None, scaffold: Any
+    request: GenerateRequest, model: SequenceModel, redesign: Redesign | None, scaffold: Any, say: Say
 ) -> list[Begin]:
     """Return the beginnings that samples take turns with."""
     if redesign is not None:
@@ -89,6 +89,8 @@ def read_begins(
         prepared = model.tokenizer.prepare(request.prompt)
         if prepared.status not in ("ok", "cleaned"):
             raise ConfigError(f"--prompt {request.prompt!r}: {prepared.detail}")
+        if prepared.status == "cleaned":
+            say(f"--prompt {request.prompt!r} is read without what does not belong there: {prepared.detail}")
         return [_beginning(model, prepared.ids)]
     return [lambda state: open_sequence(model, None, state)]
 

@@ -126,7 +126,7 @@ def open_job(request: GenerateRequest, say: Say) -> Job:
         # what is given is not drawn
         sampling = replace(sampling, longest=request.max_length or len(redesign.ids))
     scaffold = read_scaffold(request.scaffold) if request.scaffold is not None else None
-    begins = read_begins(request, model, redesign, scaffold)
+    begins = read_begins(request, model, redesign, scaffold, say)
     openings = Openings(read_states(request, model, say), begins)
     # what does not fit is known before hours of drawing
     first = openings(0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bio_xlstm.errors import ConfigError, InputError, SequenceError
 from bio_xlstm.records import open_records
+from bio_xlstm.tasks.embed.setup import KIND_WORDS
 from bio_xlstm.tasks.variants.prepare import (
     ScanPreparation,
     TablePreparation,
@@ -51,7 +52,7 @@ def open_source(
         source: VariantSource = VcfSource(file, width)
         return source, VcfPreparation(**shared, genome=Genome(request.genome), width=width), True
     if model.kind not in LETTERS:
-        raise ConfigError(f"variants are of proteins or DNA; {model.name} reads {model.kind}")
+        raise ConfigError(f"variants are of proteins or DNA; {model.name} reads {KIND_WORDS[model.kind]}")
     if request.scan:
         file = open_records(
             request.input, kind=request.kind, column=request.column, input_format=request.input_format

@@ -187,15 +187,28 @@ def test_what_is_refused(ask_finetune: Ask, tiny_models: dict[str, str], tmp_pat
 
 
 def test_another_command_does_not_continue_a_run(ask_finetune: Ask) -> None:
-    from bio_xlstm.tasks.finetune.folder import open_folder
+    from bio_xlstm.tasks.finetune.folder import begin_folder, check_folder
 
-    open_folder(ask_finetune(seed=1))
+    begin_folder(ask_finetune(seed=1))
     with pytest.raises(ConfigError, match="was begun with --seed 1, now it is 2; use --overwrite"):
-        open_folder(ask_finetune(seed=2))
+        check_folder(ask_finetune(seed=2))
     with pytest.raises(OutputError, match="is left from an earlier run"):
-        open_folder(ask_finetune(seed=1, resume=False))
+        check_folder(ask_finetune(seed=1, resume=False))
     with pytest.raises(ConfigError, match="was begun with other data"):
-        open_folder(ask_finetune(seed=1, rows=61))
+        check_folder(ask_finetune(seed=1, rows=61))
+
+
+def test_a_run_that_cannot_begin_changes_nothing(ask_finetune: Ask, tmp_path: Path) -> None:
+    wrong = {"targets": ("nowhere",), "output": str(tmp_path / "made")}
+    with pytest.raises((InputError, ConfigError)):
+        finetune(ask_finetune(**wrong))
+    assert not (tmp_path / "made").exists()
+    # what is there is replaced by a run that is possible, and by no other
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "finetune.json").write_text("{}")
+    with pytest.raises((InputError, ConfigError)):
+        finetune(ask_finetune(**wrong, overwrite=True))
+    assert (tmp_path / "made" / "finetune.json").read_text() == "{}"
 
 
 def test_a_damaged_directory_is_refused(ask_finetune: Ask, tiny_models: dict[str, str]) -> None:

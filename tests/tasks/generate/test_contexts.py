@@ -192,3 +192,13 @@ def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict
         StateRequest(input="family.a3m", output="g.state", context_size=0)
     with pytest.raises(ModelError, match="family.a3m is no state file"):
         describe_state("family.a3m")
+
+
+def test_what_is_cleaned_is_said(generate: Generate, tiny_models: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "a.fna"
+    path.write_text(">1\nACGT1GGCA\n>2\nTT\n")
+    said: list[str] = []
+    read_contexts(str(path), TOKENIZERS["dna"](), Extent(), 0, said.append)
+    assert len(said) == 1 and "a.fna: 1 sequence cleaned, row 0 first: 1 digit" in said[0]
+    lines = generate(model=tiny_models["dna"], prompt="ACG1T", count=1, max_length=8).lines
+    assert lines[0].startswith("--prompt 'ACG1T' is read without what does not belong there: ")
