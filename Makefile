@@ -55,7 +55,7 @@ wheel: $(READY)  ## build dist/*.whl
 	$(BIN)/python -m build --wheel
 
 bench: $(READY)  ## print speed and memory tables, on made-up inputs
-	$(BIN)/python benchmarks/tokenizers.py
+	$(BIN)/python benchmarks/tokenizing.py
 	$(BIN)/python benchmarks/embedding.py
 
 # hours of work; recipes/sources.tsv says where the data come from

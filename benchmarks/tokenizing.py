@@ -1,6 +1,6 @@
 """Measure how fast text becomes ids, on one core.
 
-    python benchmarks/tokenizers.py [FILE ...]
+    python benchmarks/tokenizing.py [FILE ...]
 
 Prints megabytes of text per second of processor time, the median of several runs, on generated data and on the
 records of any files given (FASTA, SMILES and whatever else `bioxlstm embed` reads).
