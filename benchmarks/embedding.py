@@ -27,7 +27,7 @@ import bio_xlstm as bx
 from bio_xlstm.embedding import embed_batch, pack
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
-from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tasks.writers.part import Part, write_part
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -25,7 +25,7 @@ from bio_xlstm.embedding import batches, pack
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
 from bio_xlstm.scoring import score_batch
-from bio_xlstm.tasks.embed.setup import auto_batch_tokens
+from bio_xlstm.tasks.files.opening import auto_batch_tokens
 from bio_xlstm.tasks.score.request import ScoreRequest
 from bio_xlstm.tasks.score.run import score_file
 

@@ -9,7 +9,7 @@ from bio_xlstm.cli import options
 from bio_xlstm.cli.messages import reported
 
 if TYPE_CHECKING:
-    from bio_xlstm.tasks.file_job import FileJob
+    from bio_xlstm.tasks.files.job import FileJob
 
 Say = Callable[[str], None]
 
@@ -57,8 +57,8 @@ def run_file_command(
     open_job: Callable[[Say], "FileJob"], *, dry_run: bool, strict: bool, quiet: bool
 ) -> None:
     """Open a job and do it, or describe it; exit with 3 where rows failed and that is not to pass."""
-    from bio_xlstm.tasks.embed.estimate import dry_run as describe
-    from bio_xlstm.tasks.file_run import run_job
+    from bio_xlstm.tasks.files.estimate import dry_run as describe
+    from bio_xlstm.tasks.files.run import run_job
 
     def say(line: str) -> None:
         if not quiet:

@@ -23,9 +23,10 @@ BAR = 40
 @options.talk
 def validate(estimate: bool, verbose: bool, **choices: Any) -> None:
     """Count what INPUT holds and what would go wrong, without writing anything."""
+    from bio_xlstm.tasks.choices import KIND_WORDS
     from bio_xlstm.tasks.embed.request import EmbedRequest
-    from bio_xlstm.tasks.embed.setup import KIND_WORDS, open_input
-    from bio_xlstm.tasks.embed.units import selected
+    from bio_xlstm.tasks.files.opening import open_input
+    from bio_xlstm.tasks.files.units import selected
     from bio_xlstm.tasks.validate import estimate_cost, examine
 
     def say(line: str) -> None:

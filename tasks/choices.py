@@ -1,5 +1,6 @@
 """The words that options take: written once for the command line and for Python, without a heavy import."""
 
+import re
 from collections.abc import Collection
 
 from bio_xlstm.errors import ConfigError
@@ -15,9 +16,23 @@ DIRECTIONS = ("forward", "reverse", "both")
 SCORE_RC = ("auto", "none", "average")
 NULLS = ("unigram", "markov", "shuffled")
 ON_ERROR = ("record", "skip", "fail")
+KIND_WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules", "tokens": "token ids"}
 
 
 def check_choice(name: str, value: object, known: Collection[str]) -> None:
     """Raise ConfigError when an option has a value that it does not take."""
     if value not in known:
         raise ConfigError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+
+
+def parse_layers(text: str, layer_count: int) -> tuple[str, ...]:
+    """Split `-1,0,3` or `all` into layers as the user wrote them; ConfigError when one is no number or twice there."""
+    if text.strip() == "all":
+        return tuple(str(layer) for layer in range(layer_count))
+    layers = tuple(part.strip() for part in text.split(","))
+    for layer in layers:
+        if not re.fullmatch("-?[0-9]+", layer):
+            raise ConfigError(f"--layers takes numbers separated by commas, or all; {layer!r} is no number")
+    if len(set(layers)) < len(layers):
+        raise ConfigError(f"--layers {text} names the same layer twice")
+    return layers

@@ -106,7 +106,7 @@ class SequencePredictor(LoadedModel, BaseEstimator):
     def _features(self) -> "Features":
         """Return what the head may see."""
         from bio_xlstm.heads.features import Features
-        from bio_xlstm.tasks.embed.request import parse_layers
+        from bio_xlstm.tasks.choices import parse_layers
         from bio_xlstm.tasks.finetune.candidates import auto_layers
 
         model = self._loaded()

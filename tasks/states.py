@@ -11,7 +11,7 @@ from bio_xlstm.records import open_records
 from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, dtype_name
-from bio_xlstm.tasks.embed.places import check_place
+from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
 from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tasks.journal import store_file

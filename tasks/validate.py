@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bio_xlstm.records import Record
-from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tasks.process_memory import highest_memory
 from bio_xlstm.tasks.writers.part import GOOD, Row
 

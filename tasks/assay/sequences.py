@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bio_xlstm.records import Record
-from bio_xlstm.tasks.embed.prepare import Preparation
 from bio_xlstm.tasks.evaluate.facts import read
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tokenizers import Tokenizer
 
 

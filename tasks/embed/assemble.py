@@ -7,8 +7,8 @@ import numpy as np
 
 from bio_xlstm.embedding import Vectors
 from bio_xlstm.tasks.embed.compute import Embedder
-from bio_xlstm.tasks.embed.prepare import Ready
-from bio_xlstm.tasks.unit_rows import Laid, compute_unit
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.writers.part import Part
 from bio_xlstm.tasks.writers.result import Column
 from bio_xlstm.tasks.writers.store_dtype import stored

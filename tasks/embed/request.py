@@ -1,12 +1,11 @@
 """What a user asks `embed` for: the options of the command as one immutable value."""
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC, STORE_DTYPES, check_choice
-from bio_xlstm.tasks.file_request import FileRequest
+from bio_xlstm.tasks.files.request import FileRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +55,3 @@ class EmbedRequest(FileRequest):
             "--rc": self.rc,
             "--store-dtype": self.store_dtype,
         }
-
-
-def parse_layers(text: str, layer_count: int) -> tuple[str, ...]:
-    """Split `-1,0,3` or `all` into layers as the user wrote them; ConfigError when one is no number or twice there."""
-    if text.strip() == "all":
-        return tuple(str(layer) for layer in range(layer_count))
-    layers = tuple(part.strip() for part in text.split(","))
-    for layer in layers:
-        if not re.fullmatch("-?[0-9]+", layer):
-            raise ConfigError(f"--layers takes numbers separated by commas, or all; {layer!r} is no number")
-    if len(set(layers)) < len(layers):
-        raise ConfigError(f"--layers {text} names the same layer twice")
-    return layers

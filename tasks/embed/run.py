@@ -1,9 +1,9 @@
 """The embed run, from a request to an outcome."""
 
-from bio_xlstm.tasks.embed.outcome import Outcome
 from bio_xlstm.tasks.embed.request import EmbedRequest
 from bio_xlstm.tasks.embed.setup import open_job
-from bio_xlstm.tasks.file_run import Say, run_job, silent
+from bio_xlstm.tasks.files.outcome import Outcome
+from bio_xlstm.tasks.files.run import Say, run_job, silent
 
 
 def embed_file(request: EmbedRequest, say: Say = silent) -> Outcome:

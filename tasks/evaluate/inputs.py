@@ -8,10 +8,10 @@ import numpy as np
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.records import Record, RecordSource, open_records
-from bio_xlstm.tasks.embed.prepare import Preparation
 from bio_xlstm.tasks.evaluate.facts import read
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
 from bio_xlstm.tasks.evaluate.spread import choose_workers, spread
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tokenizers import TOKENIZERS
 
 WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules"}

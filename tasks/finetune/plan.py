@@ -15,9 +15,9 @@ from bio_xlstm.tasks.assay.splits.make import make_split
 from bio_xlstm.tasks.assay.splits.split import Round, Split
 from bio_xlstm.tasks.assay.table import read_assay
 from bio_xlstm.tasks.catalogue import summarise
+from bio_xlstm.tasks.choices import KIND_WORDS, parse_layers
 from bio_xlstm.tasks.device import choose_device, device_memory
-from bio_xlstm.tasks.embed.request import parse_layers
-from bio_xlstm.tasks.embed.setup import KIND_WORDS, auto_batch_tokens
+from bio_xlstm.tasks.files.opening import auto_batch_tokens
 from bio_xlstm.tasks.finetune.candidates import auto_layers
 from bio_xlstm.tasks.finetune.request import FinetuneRequest
 

@@ -10,8 +10,8 @@ from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.homologs import sample_homologs
 from bio_xlstm.records import KINDS, RecordSource, open_records
 from bio_xlstm.records.alignment import read_alignment
-from bio_xlstm.tasks.embed.prepare import Preparation
-from bio_xlstm.tasks.embed.setup import KIND_WORDS
+from bio_xlstm.tasks.choices import KIND_WORDS
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tokenizers.tokenizer import Tokenizer, counted
 

@@ -14,7 +14,7 @@ from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
 from bio_xlstm.sampling.opening import Opening, open_sequence
 from bio_xlstm.state import ModelState
-from bio_xlstm.tasks.embed.setup import Say
+from bio_xlstm.tasks.files.opening import Say
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
 from bio_xlstm.tasks.generate.openings import Begin
 from bio_xlstm.tasks.generate.request import GenerateRequest

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-from bio_xlstm.tasks.embed.setup import Say
+from bio_xlstm.tasks.files.opening import Say
 from bio_xlstm.tasks.generate.acceptance import Acceptance
 from bio_xlstm.tasks.generate.candidate import Candidate, read_candidates, write_candidates
 from bio_xlstm.tasks.generate.outcome import Outcome, describe

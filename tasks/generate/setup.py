@@ -19,9 +19,10 @@ from bio_xlstm.sampling.opening import read, start_of
 from bio_xlstm.sampling.rows import Sample
 from bio_xlstm.sampling.smiles_constraint import SmilesConstraint
 from bio_xlstm.tasks.catalogue import licence
+from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, device_memory, dtype_name
-from bio_xlstm.tasks.embed.places import check_place
-from bio_xlstm.tasks.embed.setup import KIND_WORDS, Say
+from bio_xlstm.tasks.files.opening import Say
+from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.finished import finished_record
 from bio_xlstm.tasks.generate.candidate import Candidate
 from bio_xlstm.tasks.generate.given import read_begins, read_redesign, read_states

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bio_xlstm.tasks.assay.task import Task
-from bio_xlstm.tasks.embed.prepare import Ready
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.finetune.columns import Numbers
 from bio_xlstm.tasks.predict.compute import Predictor, Said
-from bio_xlstm.tasks.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.writers.part import Part
 
 _PER_TARGET = ("low", "high", "uncertainty")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bio_xlstm.tasks.embed.compute import Worker
+from bio_xlstm.tasks.files.worker import Worker
 from bio_xlstm.tasks.finetune.columns import numbers_of
 from bio_xlstm.tasks.finetune.directory import Finetuned
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bio_xlstm.tasks.choices import PREDICT_FORMATS
-from bio_xlstm.tasks.file_request import FileRequest
+from bio_xlstm.tasks.files.request import FileRequest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The prediction run, from a request to an outcome."""
 
-from bio_xlstm.tasks.embed.outcome import Outcome
-from bio_xlstm.tasks.file_run import Say, run_job, silent
+from bio_xlstm.tasks.files.outcome import Outcome
+from bio_xlstm.tasks.files.run import Say, run_job, silent
 from bio_xlstm.tasks.predict.request import PredictRequest
 from bio_xlstm.tasks.predict.setup import open_job
 

@@ -11,10 +11,8 @@ from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.catalogue import summarise
 from bio_xlstm.tasks.choices import PREDICT_FORMATS
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype
-from bio_xlstm.tasks.embed.places import check_output
-from bio_xlstm.tasks.embed.prepare import Ready
-from bio_xlstm.tasks.embed.setup import (
-    ROW_BYTES,
+from bio_xlstm.tasks.files.job import ROW_BYTES, FileJob
+from bio_xlstm.tasks.files.opening import (
     Say,
     batch_tokens,
     check_kind,
@@ -22,7 +20,8 @@ from bio_xlstm.tasks.embed.setup import (
     open_source,
     preparation_for,
 )
-from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.files.places import check_output
+from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.finetune.columns import column_names as predicted_names
 from bio_xlstm.tasks.finetune.directory import Finetuned, finetuned_hash, load_finetuned, read_about
 from bio_xlstm.tasks.predict.assemble import predict_unit

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bio_xlstm.tasks.embed.prepare import Ready
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.score.compute import Scored, Scorer
-from bio_xlstm.tasks.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.writers.part import Part
 
 TOKENS, LOGPROBS = "tokens", "logprobs"

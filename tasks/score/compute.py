@@ -9,7 +9,7 @@ import numpy as np
 from bio_xlstm.context import on_device
 from bio_xlstm.scoring import Score, is_masked, score_batch
 from bio_xlstm.state import ModelState
-from bio_xlstm.tasks.embed.compute import Worker
+from bio_xlstm.tasks.files.worker import Worker
 from bio_xlstm.tasks.score.null import Null
 
 

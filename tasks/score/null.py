@@ -9,7 +9,7 @@ from bio_xlstm.errors import InputError
 from bio_xlstm.likelihoods import asked_ids, next_tokens
 from bio_xlstm.records import Record
 from bio_xlstm.tasks.baselines import Markov, Stream
-from bio_xlstm.tasks.embed.prepare import Preparation
+from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from bio_xlstm.tasks.choices import (
     SCORE_REDUCTIONS,
     check_choice,
 )
-from bio_xlstm.tasks.file_request import FileRequest
+from bio_xlstm.tasks.files.request import FileRequest
 
 
 @dataclass(frozen=True, kw_only=True)

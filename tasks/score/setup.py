@@ -10,19 +10,12 @@ from bio_xlstm.errors import ConfigError
 from bio_xlstm.records import RecordSource, open_records
 from bio_xlstm.scoring import STRIDE, check_score, is_masked
 from bio_xlstm.state import ModelState
-from bio_xlstm.tasks.embed.places import check_output
-from bio_xlstm.tasks.embed.prepare import Ready
-from bio_xlstm.tasks.embed.setup import (
-    KIND_WORDS,
-    ROW_BYTES,
-    Say,
-    batch_tokens,
-    describe,
-    open_input,
-    preparation_for,
-)
-from bio_xlstm.tasks.embed.units import selected
-from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.choices import KIND_WORDS
+from bio_xlstm.tasks.files.job import ROW_BYTES, FileJob
+from bio_xlstm.tasks.files.opening import Say, batch_tokens, describe, open_input, preparation_for
+from bio_xlstm.tasks.files.places import check_output
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.units import selected
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
 from bio_xlstm.tasks.generate.words import CONTEXT_TOKENS
 from bio_xlstm.tasks.journal import file_hash

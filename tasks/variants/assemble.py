@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bio_xlstm.scoring import Score
-from bio_xlstm.tasks.embed.prepare import Ready
-from bio_xlstm.tasks.unit_rows import Laid, compute_unit
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.variants.compute import Result, VariantWorker
 from bio_xlstm.tasks.writers.part import Part
 

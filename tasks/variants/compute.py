@@ -8,7 +8,7 @@ import numpy as np
 from bio_xlstm.context import on_device
 from bio_xlstm.scoring import Score, is_masked, score_batch
 from bio_xlstm.state import ModelState
-from bio_xlstm.tasks.embed.compute import Worker
+from bio_xlstm.tasks.files.worker import Worker
 from bio_xlstm.tasks.variants.pairs import unpack_pair
 from bio_xlstm.variants.ratios import Ratio, variant_ratios
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bio_xlstm.errors import ConfigError, InputError, SequenceError
 from bio_xlstm.records import open_records
-from bio_xlstm.tasks.embed.setup import KIND_WORDS
+from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.variants.prepare import (
     ScanPreparation,
     TablePreparation,

@@ -8,10 +8,9 @@ from typing import ClassVar, TextIO
 
 from bio_xlstm.records import Record
 from bio_xlstm.records.rawfile import RawFile
-from bio_xlstm.tasks.embed.prepare import Ready
-from bio_xlstm.tasks.embed.setup import ROW_BYTES
-from bio_xlstm.tasks.embed.units import UNIT_RECORDS, Survey
-from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.files.job import ROW_BYTES, FileJob
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.units import UNIT_RECORDS, Survey
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.variants.agreement import agreement_of, agreement_path, store_agreement
 from bio_xlstm.tasks.variants.assemble import compare_unit

@@ -7,7 +7,7 @@ import numpy as np
 
 from bio_xlstm.errors import SequenceError
 from bio_xlstm.records import Record
-from bio_xlstm.tasks.embed.prepare import Preparation, Ready, placed
+from bio_xlstm.tasks.files.prepare import Preparation, Ready, placed
 from bio_xlstm.tasks.variants.pairs import Pair, pack_pair
 from bio_xlstm.tasks.variants.scan_input import MUTANT
 from bio_xlstm.tasks.variants.table_input import Columns

@@ -1,7 +1,7 @@
 """The variants run, from a request to an outcome."""
 
-from bio_xlstm.tasks.embed.outcome import Outcome
-from bio_xlstm.tasks.file_run import Say, run_job, silent
+from bio_xlstm.tasks.files.outcome import Outcome
+from bio_xlstm.tasks.files.run import Say, run_job, silent
 from bio_xlstm.tasks.variants.request import VariantRequest
 from bio_xlstm.tasks.variants.setup import open_job
 

@@ -11,8 +11,8 @@ from bio_xlstm.records.formats import TABLES
 from bio_xlstm.records.rawfile import RawFile, is_stream
 from bio_xlstm.records.reader import column_names
 from bio_xlstm.scoring import STRIDE, check_score
-from bio_xlstm.tasks.embed.places import check_output
-from bio_xlstm.tasks.embed.setup import Say, batch_tokens, describe, open_input
+from bio_xlstm.tasks.files.opening import Say, batch_tokens, describe, open_input
+from bio_xlstm.tasks.files.places import check_output
 from bio_xlstm.tasks.parts_folder import parts_folder
 from bio_xlstm.tasks.score.setup import check_options, open_state, other_files
 from bio_xlstm.tasks.variants.assemble import number_names

@@ -9,6 +9,7 @@ import pytest
 
 from bio_xlstm.tasks.embed import compute
 from bio_xlstm.tasks.embed.run import embed_file
+from bio_xlstm.tasks.files.worker import within_memory
 
 Make = Callable[..., Any]
 
@@ -70,7 +71,7 @@ def test_other_failures_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        compute.within_memory(fail)
+        within_memory(fail)
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, number: float) -> None:

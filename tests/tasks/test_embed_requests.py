@@ -8,12 +8,12 @@ import pytest
 from bio_xlstm.embedding import RC_MODES
 from bio_xlstm.errors import ConfigError, ModelError, OutputError
 from bio_xlstm.pooling import POOLS as POOLERS
-from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC
+from bio_xlstm.tasks.choices import OUTPUT_FORMATS, POOLS, RC, parse_layers
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype
-from bio_xlstm.tasks.embed.prepare import choose_workers
-from bio_xlstm.tasks.embed.request import EmbedRequest, parse_layers
+from bio_xlstm.tasks.embed.request import EmbedRequest
 from bio_xlstm.tasks.embed.run import embed_file
-from bio_xlstm.tasks.embed.setup import auto_batch_tokens
+from bio_xlstm.tasks.files.opening import auto_batch_tokens
+from bio_xlstm.tasks.files.prepare import choose_workers
 from bio_xlstm.tasks.progress import Progress, duration, size
 from bio_xlstm.tasks.writers import FORMATS
 

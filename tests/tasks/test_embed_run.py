@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bio_xlstm.errors import InputError, OutputError
-from bio_xlstm.tasks.embed import estimate
 from bio_xlstm.tasks.embed.run import embed_file
 from bio_xlstm.tasks.embed.setup import open_job
-from bio_xlstm.tasks.embed.units import cut_units
+from bio_xlstm.tasks.files import estimate
+from bio_xlstm.tasks.files.units import cut_units
 from bio_xlstm.tasks.writers.arrays import texts_of
 
 Make = Callable[..., Any]
@@ -231,7 +231,7 @@ def test_the_model_decides_between_columns(request_for: Make, tmp_path: Path) ->
 def test_the_model_is_chosen_and_named(
     request_for: Make, tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bio_xlstm.tasks.embed.setup.default_model", lambda kind, causal: tiny_models[kind])
+    monkeypatch.setattr("bio_xlstm.tasks.files.opening.default_model", lambda kind, causal: tiny_models[kind])
     said: list[str] = []
     embed_file(request_for("smiles", "a.smi", "CCO\n", model=None), said.append)
     assert "a.smi holds molecules: using the bundled model" in said[0] and tiny_models["smiles"] in said[0]

@@ -15,7 +15,7 @@ from bio_xlstm.context import encode_context, load_context
 from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError, SequenceError
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.scoring import score_sequences
-from bio_xlstm.tasks.embed import estimate
+from bio_xlstm.tasks.files import estimate
 from bio_xlstm.tasks.score.compute import Scorer
 from bio_xlstm.tasks.score.run import score_file
 from bio_xlstm.tasks.score.setup import open_job

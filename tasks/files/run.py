@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from bio_xlstm.tasks.embed.estimate import check_disk
-from bio_xlstm.tasks.embed.outcome import Outcome, describe_file, describe_table
-from bio_xlstm.tasks.embed.prepare import Ready, Unit, choose_workers, prepared_units
-from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.files.estimate import check_disk
+from bio_xlstm.tasks.files.job import FileJob
+from bio_xlstm.tasks.files.outcome import Outcome, describe_file, describe_table
+from bio_xlstm.tasks.files.prepare import Ready, Unit, choose_workers, prepared_units
 from bio_xlstm.tasks.journal import Journal
 from bio_xlstm.tasks.parts_folder import discard_parts
 from bio_xlstm.tasks.progress import Progress

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
 from bio_xlstm.records import Record
-from bio_xlstm.tasks.embed.compute import Worker
-from bio_xlstm.tasks.embed.prepare import Preparation, Ready
-from bio_xlstm.tasks.embed.units import Survey, cut_units, selected, survey, unit_tokens
-from bio_xlstm.tasks.file_request import FileRequest
+from bio_xlstm.tasks.files.prepare import Preparation, Ready
+from bio_xlstm.tasks.files.request import FileRequest
+from bio_xlstm.tasks.files.units import Survey, cut_units, selected, survey, unit_tokens
+from bio_xlstm.tasks.files.worker import Worker
 from bio_xlstm.tasks.finished import finished_record
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.part import Part
@@ -19,6 +19,9 @@ from bio_xlstm.tasks.writers.result import Format, PartWriter, RowResult
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
+
+# of a row in a part or a file: status and the rest, without the id
+ROW_BYTES = 64
 
 
 class Source(Protocol):

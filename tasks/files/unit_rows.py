@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from bio_xlstm.errors import SequenceError
-from bio_xlstm.tasks.embed.compute import Computed, Worker
-from bio_xlstm.tasks.embed.prepare import Ready
+from bio_xlstm.tasks.files.prepare import Ready
+from bio_xlstm.tasks.files.worker import Computed, Worker
 from bio_xlstm.tasks.writers.part import Part, Row
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bio_xlstm.errors import OutputError
-from bio_xlstm.tasks.file_job import FileJob
+from bio_xlstm.tasks.files.job import FileJob
 from bio_xlstm.tasks.parts_folder import parts_folder
 from bio_xlstm.tasks.progress import duration, size
 
