@@ -42,6 +42,22 @@ def similarity(columns: np.ndarray, query: int = 0) -> np.ndarray:
     return ((columns == asked) & (asked > 0)).sum(1) / max((asked > 0).sum(), 1)
 
 
+def comparable(
+    family: Alignment,
+    query: int = 0,
+    max_similarity: float = MAX_SIMILARITY,
+    max_dissimilarity: float = MAX_DISSIMILARITY,
+) -> np.ndarray:
+    """Mark the sequences (N,) that are neither too like the query nor too unlike it; all where nothing is aligned.
+
+    The limits default to those that Prot-xLSTM was trained with.
+    """
+    if family.columns is None:
+        return np.ones(len(family.sequences), bool)
+    alike = similarity(family.columns, query)
+    return (alike <= max_similarity) & (alike >= 1 - max_dissimilarity)
+
+
 def sample_homologs(
     family: Alignment,
     rng: np.random.Generator,
@@ -60,11 +76,9 @@ def sample_homologs(
     `sequence_weights`, and to equal ones without an alignment.
     """
     lengths = np.array([len(sequence) + 1 for sequence in family.sequences])
-    eligible = np.ones(len(lengths), bool)
-    if family.columns is not None:
-        alike = similarity(family.columns, query)
-        eligible = (alike <= max_similarity) & (alike >= 1 - max_dissimilarity)
-        weights = sequence_weights(family.columns) if weights is None else weights
+    if family.columns is not None and weights is None:
+        weights = sequence_weights(family.columns)
+    eligible = comparable(family, query, max_similarity, max_dissimilarity)
     eligible[query] = False
     # the smallest of exponential variates over weights is a draw by weight, the next one without replacement
     luck = rng.exponential(size=len(lengths)) / (1 if weights is None else weights)

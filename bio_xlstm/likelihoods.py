@@ -164,7 +164,10 @@ def _waiting(copies: Iterator[_Masked], tokens: int) -> Iterator[list[_Masked]]:
 
 
 def target_logprobs(model: "SequenceModel", hidden: Tensor, targets: np.ndarray) -> np.ndarray:
-    """Return log p of targets (T,) after hidden states (T, D): (T,) float32, NaN where there is no target."""
+    """Return log p of targets (T,) after hidden states (T, D): (T,) float32, NaN where there is no target.
+
+    Where a broken model computes no number, the target has none of the probability: -inf.
+    """
     found = np.full(len(targets), np.nan, np.float32)
     asked = np.flatnonzero(targets >= 0)
     rows = max(1, _LOGITS // model.config.vocabulary)
@@ -177,5 +180,6 @@ def target_logprobs(model: "SequenceModel", hidden: Tensor, targets: np.ndarray)
         nats = F.cross_entropy(
             logits.to(torch.promote_types(logits.dtype, torch.float32)), wanted, reduction="none"
         )
-        found[some] = -nats.float().cpu().numpy()
+        values = -nats.float().cpu().numpy()
+        found[some] = np.where(np.isnan(values), -np.inf, values)
     return found

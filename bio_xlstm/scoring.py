@@ -186,6 +186,6 @@ def _joined(strands: Sequence[np.ndarray]) -> Score:
     sums = tuple(float(np.nansum(values, dtype=np.float64)) for values in strands)
     if len(strands) == 1:
         return Score(strands[0], sums)
-    nothing = np.isnan(np.stack(strands)).all(0)
-    mean = np.nan_to_num(np.stack(strands)).mean(0, dtype=np.float64).astype(np.float32)
-    return Score(np.where(nothing, np.float32(np.nan), mean), sums)
+    values = np.stack(strands)
+    mean = np.where(np.isnan(values), 0, values).mean(0, dtype=np.float64).astype(np.float32)
+    return Score(np.where(np.isnan(values).all(0), np.float32(np.nan), mean), sums)

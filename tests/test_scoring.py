@@ -235,6 +235,16 @@ def test_equivariant_models_score_both_strands_alike():
             close(found, wanted)
 
 
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_a_broken_model_is_not_certain(direction):
+    model = bx.build("dna", dim=16, blocks=1, heads=2, seed=0).eval()
+    with torch.no_grad():
+        next(model.parameters())[:] = torch.nan
+    assert model.score(["ACGT"], direction=direction).tolist() == [-np.inf]
+    assert np.isneginf(model.score(["ACGT"], direction=direction, reduce="none")[0]).all()
+    assert model.score(["ACGT"], direction=direction, reduce="perplexity").tolist() == [np.inf]
+
+
 def test_nothing_in_nothing_out(causal):
     model, _ = causal
     assert score_sequences(model, []).shape == (0,) and score_sequences(model, [], reduce="none") == []

@@ -1,15 +1,16 @@
 """Contexts from a file: molecules of a kind or homologs, permuted and laid out as in training; others as they stand."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
-from bio_xlstm.homologs import sample_homologs
+from bio_xlstm.homologs import MAX_DISSIMILARITY, MAX_SIMILARITY, comparable, sample_homologs
 from bio_xlstm.records import KINDS, RecordSource, open_records
-from bio_xlstm.records.alignment import read_alignment
+from bio_xlstm.records.alignment import Alignment, read_alignment
 from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.files.prepare import Preparation
 from bio_xlstm.tasks.generate.words import NOUNS
@@ -86,27 +87,42 @@ def _sets(
 
 
 def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
-    """Draw homologs, the rare ones sooner, and with them the first sequence of the file, in random order."""
+    """Read a family in random order: all of it where it fits, else homologs drawn, and the first with them."""
     family = read_alignment(path)
     costs = np.array([len(sequence) + 1 for sequence in family.sequences])
     _check_room(path, costs, extent, "protein")
     rng = np.random.default_rng(seed)
+    whole = _fits(costs, extent)
+    if not whole:
+        _say_what_is_drawn(Path(path).name, family, extent, say)
+    draw = partial(_drawn, family, costs, extent, rng)
+    found = [rng.permutation(len(costs)) if whole else draw() for _ in range(extent.contexts or 1)]
+    return [[tokenizer.prepare(family.sequences[i]).ids for i in chosen.tolist()] for chosen in found]
+
+
+def _drawn(family: Alignment, costs: np.ndarray, extent: Extent, rng: np.random.Generator) -> np.ndarray:
+    """Draw homologs that fit, the rare ones sooner; the first sequence, what they are compared with, is among them."""
     room = None if extent.tokens is None else extent.tokens - int(costs[0])
+    if room is not None and room < 0:
+        return fitting(rng.permutation(len(costs)), costs, extent)
     count = None if extent.members is None else extent.members - 1
-    found = []
-    for _ in range(extent.contexts or 1):
-        # the first sequence is what the others are compared with: it is a homolog as well
-        others = sample_homologs(family, rng, count=count, tokens=None if room is None else max(room, 0))
-        chosen = rng.permutation(np.append(others, 0))
-        if room is not None and room < 0:
-            chosen = fitting(rng.permutation(len(costs)), costs, extent)
-        found.append([tokenizer.prepare(family.sequences[i]).ids for i in chosen.tolist()])
-    if extent.tokens is not None and costs.sum() > extent.tokens:
-        say(
-            f"{Path(path).name}: of {counted(len(costs), 'protein')} as many are drawn as fit into "
-            f"{extent.tokens:,} tokens (--context-tokens allows more, `bioxlstm state build` reads all)"
+    return rng.permutation(np.append(sample_homologs(family, rng, count=count, tokens=room), 0))
+
+
+def _say_what_is_drawn(name: str, family: Alignment, extent: Extent, say: Say) -> None:
+    """Say that a context does not hold all of a family, and what cannot be in it."""
+    left_out, line = int((~comparable(family)[1:]).sum()), ""
+    if left_out:
+        line = (
+            f", without {left_out} that are more than {MAX_SIMILARITY:.0%} or less than "
+            f"{1 - MAX_DISSIMILARITY:.0%} like the first"
         )
-    return found
+    limits = [(extent.members, "--context-size"), (extent.tokens, "--context-tokens")]
+    most = " and ".join(f"{option} {limit:,}" for limit, option in limits if limit is not None)
+    say(
+        f"{name}: of {counted(len(family.sequences), 'protein')} as many are drawn as {most} allows{line} "
+        "(`bioxlstm state build` reads all)"
+    )
 
 
 def divided(order: np.ndarray, costs: np.ndarray, extent: Extent) -> list[np.ndarray]:

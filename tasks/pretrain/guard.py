@@ -16,6 +16,7 @@ from bio_xlstm.tasks.pretrain.run_folder import RunFolder
 from bio_xlstm.tasks.pretrain.run_log import NATS, RunLog
 from bio_xlstm.tasks.pretrain.settings import Recipe
 from bio_xlstm.tasks.pretrain.stop_request import StopRequest
+from bio_xlstm.tasks.pretrain.tensor_batch import TensorBatch
 from bio_xlstm.tasks.pretrain.validation import HeldOut, held_out_nats
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,9 @@ class Guard(Callback):
             self._write(self._validate(trainer))
         self._clock, module.tokens = time.monotonic(), 0
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, _outputs: Any, batch: TensorBatch, _number: int
+    ) -> None:
         """Do what is due after a step, and nothing after a part of one."""
         assert isinstance(module, LanguageModeling)
         if trainer.global_step == self._step:
@@ -69,16 +72,21 @@ class Guard(Callback):
         self.finished = self._step >= self.settings.steps or (late and not asked)
         stops, due = asked or self.finished, self._due()
         row = self._measure(trainer, module) if stops or due else {}
+        if stops or due - {LOG}:
+            # the loss was that of the weights before the step; what is kept are those after it
+            self._refuse_broken(held_out_nats(trainer, [(0, batch)], ["it"]).get("it", 0.0))
         # when the run is asked to stop, a look at held-out data waits until it goes on
         if self.finished or (VALIDATE in due and not asked):
             row |= self._validate(trainer)
-            self._clock = time.monotonic()
         if self.finished or due - {CHECKPOINT}:
             self._write(row)
         if self.finished:
             self.test = held_out_nats(trainer, list(trainer.datamodule.test_dataloader()), self.domains)  # type: ignore[attr-defined]
         if stops or CHECKPOINT in due:
             trainer.save_checkpoint(self.folder.last)
+        if row:
+            # speed is that of training alone
+            self._clock = time.monotonic()
         trainer.should_stop = stops
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -112,14 +120,9 @@ class Guard(Callback):
         """Return loss, gradient norm, learning rate and speed; refuse to go on with a loss that is no number."""
         own = torch.stack([module.loss.double().cpu(), torch.tensor(module.tokens).double()])
         loss, tokens = summed(trainer, own).tolist()
-        if not math.isfinite(loss):
-            raise BioXlstmError(
-                f"the loss is {loss} at step {self._step}: the run has come apart. {self.folder.last} holds the last "
-                "good step, if one was kept; lower learning_rate, lengthen warmup or set clip, and go on from there"
-            )
-        now = time.monotonic()
-        speed = tokens / max(now - self._clock, 1e-9)
-        self._clock, module.tokens = now, 0
+        self._refuse_broken(loss)
+        speed = tokens / max(time.monotonic() - self._clock, 1e-9)
+        module.tokens = 0
         return {
             "loss": loss,
             "perplexity": math.exp(min(loss, 700)),
@@ -128,12 +131,21 @@ class Guard(Callback):
             "tokens_per_second": speed,
         }
 
+    def _refuse_broken(self, loss: float) -> None:
+        """Raise BioXlstmError when a loss is no number, before anything of it is kept."""
+        if not math.isfinite(loss):
+            raise BioXlstmError(
+                f"the loss is {loss} at step {self._step}: the run has come apart. {self.folder.last} holds the last "
+                "good step, if one was kept; lower learning_rate, lengthen warmup or set clip, and go on from there"
+            )
+
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         """Measure the held-out loss and keep the best checkpoint; return nats and perplexities."""
         self.validation = held_out_nats(trainer, self._held_out, self.domains)
         self._validated = self._step
         if not self.validation:
             return {}
+        self._refuse_broken(sum(self.validation.values()))
         mean = sum(self.validation.values()) / len(self.validation)
         if mean < self._best:
             self._best = mean

@@ -75,6 +75,7 @@ class TrainingSettings:
         _require(self.learning_rate > 0, "learning_rate must be positive", self, "learning_rate")
         for name in _FINITE:
             _require(isfinite(getattr(self, name)), f"{name} must be a finite number", self, name)
+            _require(getattr(self, name) <= _MOST, f"{name} must be at most {_MOST:g}", self, name)
         pair = [beta for beta in self.betas if isinstance(beta, int | float) and 0 <= beta < 1]
         _require(
             len(pair) == 2 == len(self.betas), "betas must be two numbers from 0 to below 1", self, "betas"
@@ -101,6 +102,8 @@ _WORDS = {
     "accelerator": ACCELERATORS,
 }
 _FINITE = ("learning_rate", "final_learning_rate", "weight_decay", "clip", "max_minutes")
+# what float32 holds with room for the steps of an optimiser
+_MOST = 1e30
 _LEAST = {
     "steps": 1,
     "accumulate": 1,

@@ -11,6 +11,7 @@ import pytest
 import bio_xlstm as bx
 from bio_xlstm.context import context_tokens, read_context
 from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError
+from bio_xlstm.records.alignment import read_alignment
 from bio_xlstm.tasks.generate.contexts import Extent, divided, read_contexts
 from bio_xlstm.tasks.generate.words import context_budget
 from bio_xlstm.tasks.pretrain.packing import Framing, Letters, frame
@@ -74,12 +75,24 @@ def test_homologs_fit_and_hold_the_first_sequence(tmp_path: Path) -> None:
     said: list[str] = []
     read_contexts(str(path), tokenizer, Extent(tokens=23), 0, said.append)
     assert said == [
-        "family.a3m: of 4 proteins as many are drawn as fit into 23 tokens "
-        "(--context-tokens allows more, `bioxlstm state build` reads all)"
+        "family.a3m: of 4 proteins as many are drawn as --context-tokens 23 allows (`bioxlstm state build` reads all)"
     ]
     read_contexts(str(path), tokenizer, Extent(tokens=44), 0, said.append)
     assert len(said) == 1
     assert len(read_contexts(str(path), tokenizer, Extent(members=1), 0, silent)[0]) == 1
+    # as the first row twice, and as unlike it as can be
+    path.write_text(FAMILY + ">d\nMKTAYIAKQR\n>e\nGGGGGGGGGG\n")
+    said.clear()
+    (members,) = read_contexts(str(path), tokenizer, Extent(members=5), 0, said.append)
+    assert "".join(tokenizer.decode(ids) for ids in members).count("G") == 0 and len(members) == 4
+    assert said == [
+        "family.a3m: of 6 proteins as many are drawn as --context-size 5 allows, without 2 that are more than 98% or "
+        "less than 30% like the first (`bioxlstm state build` reads all)"
+    ]
+    for extent in (Extent(), Extent(tokens=66), Extent(members=6)):
+        (members,) = read_contexts(str(path), tokenizer, extent, 0, said.append)
+        assert sorted(tokenizer.decode(ids) for ids in members) == sorted(read_alignment(path).sequences)
+    assert len(said) == 1
     path.write_text(">only\nMKTAY\n")
     assert len(read_contexts(str(path), tokenizer, Extent(), 0, silent)[0]) == 1
 

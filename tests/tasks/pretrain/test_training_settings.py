@@ -27,6 +27,7 @@ from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
         ({"clip": -1.0}, "clip must be at least 0, not -1.0"),
         ({"clip": float("nan")}, "clip must be at least 0, not nan"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, not 0.0"),
+        ({"learning_rate": 1e38}, r"learning_rate must be at most 1e\+30, not 1e\+38"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number, not inf"),
         ({"weight_decay": float("inf")}, "weight_decay must be a finite number, not inf"),
         ({"max_minutes": float("inf")}, "max_minutes must be a finite number, not inf"),
