@@ -1,6 +1,6 @@
 """`--method head`: features computed once, a head solved for every round and every member."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -34,11 +34,14 @@ class Embedded(NamedTuple):
     )  # (N, F) each; 0 where a view does not take one
 
 
-def embed_all(plan: Plan) -> Embedded:
-    """Embed every usable sequence once, and describe it by all views that suit the training parts."""
+def embed_all(plan: Plan, embed: Callable[..., list[np.ndarray]] = embed_features) -> Embedded:
+    """Embed every usable sequence once, and describe it by all views that suit the training parts.
+
+    `embed` is called as `embed_features`: who fits many plans of the same sequences may remember what it gives.
+    """
     per_token = plan.assay.task.name == "per_token"
     features = Features(plan.layers, ("none",) if per_token else plan.request.pools, length=not per_token)
-    rows = embed_features(plan.model, plan.ids, features, batch_tokens=plan.batch_tokens)
+    rows = embed(plan.model, plan.ids, features, batch_tokens=plan.batch_tokens)
     if per_token or plan.request.method != "head" or plan.request.head != "auto":
         return Embedded(rows, features)
     seen = np.unique(np.concatenate([one.train for one in plan.rounds]))
