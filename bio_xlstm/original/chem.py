@@ -69,6 +69,10 @@ def tokenizer_of(settings: Settings, vocabulary: int) -> SmilesTokenizer:
     for symbol, label in table.items():
         if type(label) is not int or not 0 <= label < vocabulary or not symbol:
             raise ModelError(f"{settings.path}: token2label gives {symbol!r} the id {label!r}")
+        if " " in symbol or not symbol.isprintable():
+            raise ModelError(
+                f"{settings.path}: token2label holds {symbol!r}, which cannot stand in a line of SMILES"
+            )
         if symbols[label] is not None:
             raise ModelError(
                 f"{settings.path}: token2label gives {symbols[label]!r} and {symbol!r} the same id"

@@ -11,10 +11,13 @@ from bio_xlstm.models.blank import without_drawing
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.original.names import Origin, gain
 from bio_xlstm.original.original import Original
-from bio_xlstm.original.weights import Shape
+from bio_xlstm.original.weights import Shape, Weights
+from bio_xlstm.original.write import FORMATS
 
 _TIED = "lm_head.weight"
 _EMBEDDINGS = ("token_embedding.weight", "embedding.weight")
+# a message names so many parameters
+_NAMED = 3
 
 
 class Plan(NamedTuple):
@@ -85,14 +88,30 @@ def _check_present(original: Original, sources: list[str]) -> None:
     for source in sources:
         if source not in weights:
             raise ModelError(f"{weights.label} lacks {source}")
-        if not weights.dtypes[source].is_floating_point:
-            raise ModelError(f"{weights.label}: {weights.stored[source]} holds no floating-point numbers")
+        _check_format(weights, source)
     known = {*sources, _TIED} if original.config.tie_weights else set(sources)
     if unknown := sorted(weights.shapes.keys() - known):
-        found = weights.stored[unknown[0]]
+        names = ", ".join(weights.stored[name] for name in unknown[:_NAMED])
+        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
+        part = "which is no part" if len(unknown) == 1 else "which are no parts"
+        raise ModelError(f"{weights.label} holds {names}{more}, {part} of {original.program}")
+
+
+def _check_format(weights: Weights, name: str) -> None:
+    """Refuse numbers that no model directory can hold."""
+    dtype, stored = weights.dtypes[name], weights.stored[name]
+    if not dtype.is_floating_point:
+        raise ModelError(f"{weights.label}: {stored} holds no floating-point numbers")
+    if dtype not in FORMATS:
+        *usual, last = (_spelled(known) for known in FORMATS)
         raise ModelError(
-            f"{weights.label} holds {found} (of {len(unknown)}), which is no part of {original.program}"
+            f"{weights.label}: {stored} holds {_spelled(dtype)} numbers, which cannot be converted, "
+            f"only {', '.join(usual)} and {last}"
         )
+
+
+def _spelled(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _check_shape(original: Original, origin: Origin, wanted: Shape) -> None:

@@ -25,6 +25,8 @@ def locate(source: Path) -> Callable[[Choices], Original]:
         raise ModelError(f"{source}: no such file or folder")
     if source.is_file():
         return _of_file(source)
+    if not source.is_dir():
+        raise ModelError(f"{source} is neither a file nor a folder")
     if (source / dna.SETTINGS).is_file():
         return partial(dna.read, _only_checkpoint(source), source / dna.SETTINGS)
     if (source / chem.SETTINGS).is_file():
@@ -74,13 +76,18 @@ def _is_large(settings: Settings) -> bool:
 
 def _only_checkpoint(folder: Path) -> Path:
     """Return the one Lightning checkpoint in a folder or its `checkpoints`; ModelError names several."""
-    found = sorted(folder.glob("*.ckpt")) or sorted((folder / "checkpoints").glob("**/*.ckpt"))
+    found = _files(folder, "*.ckpt") or _files(folder / "checkpoints", "**/*.ckpt")
     if len(found) == 1:
         return found[0]
     if not found:
-        raise ModelError(f"{folder} holds a {dna.SETTINGS} but no .ckpt")
+        raise ModelError(f"{folder} holds a {dna.SETTINGS} but no .ckpt file")
     names = ", ".join(str(path.relative_to(folder)) for path in found[:5])
     raise ModelError(f"{folder} holds {len(found)} checkpoints ({names}): name one of them")
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files in a folder that match: a pipe of that name would be waited on for ever."""
+    return sorted(path for path in folder.glob(pattern) if path.is_file())
 
 
 def _weights_in(folder: Path) -> tuple[Path, ...]:

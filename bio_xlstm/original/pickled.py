@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.original.foreign import beginning, is_pickle, kind_of, names_asked_for
+from bio_xlstm.original.records import check_records, pickle_in, read_record
 from bio_xlstm.original.weights import Weights
 
 # libraries whose objects lie about in checkpoints of the original programs and mean nothing to the weights
@@ -35,7 +36,6 @@ _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _PROTOCOL, _LAST_PROTOCOL, _MARK = 0x80, 3, 2
 # what an archive of torch.save begins with
 _ZIP = b"PK\x03\x04"
-_PICKLED = re.compile(r"[^/]+/data\.pkl")
 # the number stands within so many bytes, whatever the protocol
 _HEAD = 32
 # these are filled item by item like the dictionaries they are
@@ -67,6 +67,8 @@ def pickled_weights(path: Path) -> Weights:
     tensors = _state_dict(_unpickled(path), path)
     for name, tensor in tensors.items():
         _check_tensor(path, name, tensor)
+    if zipfile.is_zipfile(path):
+        check_records(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     return Weights((path,), shapes, dtypes, tensors.__getitem__, {name: name for name in tensors})
@@ -114,12 +116,14 @@ def _check_archive(path: Path) -> bytes:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
             if packed or sum(entry.file_size for entry in entries) > os.path.getsize(path):
                 raise ModelError(f"{path} is a compressed archive, not a checkpoint that torch.save wrote")
-            pickled = next((name for name in archive.namelist() if _PICKLED.fullmatch(name)), None)
+            # zipfile would read the records where they are, torch where they were written
+            if entries and min(entry.header_offset for entry in entries) > 0:
+                raise ModelError(f"{path} is damaged: something else stands before its archive")
+            pickled = pickle_in(archive)
             if pickled is None:
                 held = entries[0].filename[:60] if entries else "nothing"
                 raise ModelError(f"{path} is not a checkpoint but a zip archive that holds {held}")
-            with archive.open(pickled) as stream:
-                return stream.read(_MARK)
+            return read_record(path, archive, pickled)[:_MARK]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged: its archive cannot be opened") from error
 

@@ -8,12 +8,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
-from bio_xlstm.original.foreign import beginning, kind_of, looks_like_safetensors
+from bio_xlstm.original.foreign import beginning, has_header, kind_of
 from bio_xlstm.original.settings import read_json
 from bio_xlstm.original.weights import Shape, Weights
 
 # what the header calls number formats; the others are no weights
-_FORMATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_FORMATS = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -78,9 +85,9 @@ def _header(path: Path) -> list[tuple[str, Shape, torch.dtype]]:
 def _unreadable(path: Path) -> ModelError:
     """Say in one line why a file cannot be read."""
     try:
-        if looks_like_safetensors(beginning(path)):
+        if has_header(beginning(path)):
             return ModelError(
-                f"{path} is damaged: its header does not fit what follows, as where a file is cut off"
+                f"{path} is a damaged safetensors file: its header does not fit what follows, as where it is cut off"
             )
         return ModelError(f"{path} is not a checkpoint but {kind_of(path)}")
     except OSError as error:

@@ -16,7 +16,7 @@ from bio_xlstm.original.original import Original
 from bio_xlstm.original.weights import Shape
 
 # names of number formats in a safetensors header
-_FORMATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+FORMATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 # a header is filled up with blanks, so that the numbers behind it lie aligned
 _ALIGNED = 8
 
@@ -91,7 +91,7 @@ def _write_weights(
     end = 0
     for name, shape in shapes.items():
         start, end = end, end + prod(shape) * dtypes[name].itemsize
-        header[name] = {"dtype": _FORMATS[dtypes[name]], "shape": shape, "data_offsets": (start, end)}
+        header[name] = {"dtype": FORMATS[dtypes[name]], "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _ALIGNED)
     with path.open("wb") as file:

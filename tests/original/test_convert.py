@@ -1,6 +1,7 @@
 """Conversion from end to end: what comes out can be used, and what is wrong with a checkpoint is said in one line."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -322,7 +323,9 @@ def test_unknown_sources_are_named(tmp_path: Path) -> None:
     wanted = "empty holds none of model_config.json, init_arguments.json, config.yaml, config.json: bioxlstm models"
     refused(empty, wanted)
     (empty / "model_config.json").write_text("{}")
-    refused(empty, "holds a model_config.json but no .ckpt")
+    refused(empty, "holds a model_config.json but no .ckpt file")
+    (empty / "last.ckpt").mkdir()
+    refused(empty, "holds a model_config.json but no .ckpt file")
     lone = tmp_path / "lone.ckpt"
     lone.write_bytes(b"")
     refused(lone, "there is no model_config.json beside it or above it")
@@ -419,8 +422,12 @@ Change = Callable[[dict[str, torch.Tensor]], Any]
         (lambda w: w.pop(STACK + "blocks.1.ffn_norm.weight"), "lacks xlstm_block_stack.blocks.1.ffn_norm.weight"),
         (lambda w: w.pop(STACK + "blocks.0.xlstm.learnable_skip"), "lacks xlstm_block_stack.blocks.0.xlstm.learnable"),
         (lambda w: w.pop(STACK + "blocks.0.xlstm.mlstm_cell.igate.weight"), "0.xlstm.mlstm_cell.igate.weight"),
-        (lambda w: w.update(extra=torch.zeros(2)), "holds model.backbone.extra (of 1), which is no part of DNA-xLSTM"),
-        (lambda w: w.update({"decoder.0.weight": torch.zeros(2)}), "holds model.backbone.decoder.0.weight (of 1)"),
+        (lambda w: w.update(extra=torch.zeros(2)), "holds model.backbone.extra, which is no part of DNA-xLSTM"),
+        (lambda w: w.update({"decoder.0.weight": torch.zeros(2)}), "holds model.backbone.decoder.0.weight, which is"),
+        (lambda w: w.update({f"extra.{i}": torch.zeros(2) for i in range(3)}),
+         "holds model.backbone.extra.0, model.backbone.extra.1, model.backbone.extra.2, which are no parts of DNA"),
+        (lambda w: w.update({f"extra.{i}": torch.zeros(2) for i in range(5)}),
+         "model.backbone.extra.2 and 2 more, which are no parts of DNA-xLSTM"),
         (lambda w: w.update({"token_embedding.weight": torch.zeros(12, 39)}),
          "token_embedding.weight has shape (12, 39) where model_config.json needs (12, 40)"),
         (lambda w: w.update({STACK + "blocks.0.xlstm.conv1d.conv.weight": torch.zeros(64, 2, 4)}),
@@ -433,6 +440,9 @@ Change = Callable[[dict[str, torch.Tensor]], Any]
          "has shape (4, 10), not 3 axes"),
         (lambda w: w.update({"lm_head.weight": torch.zeros(0, 40)}), "has shape (0, 40), not 2 axes"),
         (lambda w: w.update({"lm_head.weight": torch.zeros(12, 40).long()}), "lm_head.weight holds no floating-point"),
+        (lambda w: w.update({"lm_head.weight": w["lm_head.weight"].to(torch.float8_e4m3fn)}),
+         "model.backbone.lm_head.weight holds float8_e4m3fn numbers, which cannot be converted, "
+         "only float64, float32, float16 and bfloat16"),
         (lambda w: w["lm_head.weight"].fill_(float("nan")), "lm_head.weight holds numbers that are not finite"),
         (lambda w: w.update({"module.lm_head.weight": w["lm_head.weight"]}), "which are the same parameter"),
         (lambda w: [w.update({name.replace("blocks.1", "blocks.2"): w.pop(name)}) for name in list(w)],
@@ -481,6 +491,13 @@ def test_protein_settings_that_do_not_fit_are_named(
         ({"token2label": {"[BEG]": 21}}, "token2label gives '[BEG]' the id 21"),
         ({"token2label": {"[BEG]": "1"}}, "token2label gives '[BEG]' the id '1'"),
         ({"token2label": {"": 1}}, "token2label gives '' the id 1"),
+        ({"token2label": {" ": 1}}, "token2label holds ' ', which cannot stand in a line of SMILES"),
+        ({"token2label": {"C\n": 1}}, "token2label holds 'C\\n', which cannot stand in a line of SMILES"),
+        ({"token2label": {"\0": 1}}, "token2label holds '\\x00', which cannot stand in a line of SMILES"),
+        (
+            {"token2label": {"C\ud800": 1}},
+            "token2label holds 'C\\ud800', which cannot stand in a line of SMILES",
+        ),
         ({"token2label": ["C"]}, "token2label must be a table of settings, not ['C']"),
     ),
 )
@@ -524,6 +541,30 @@ def test_large_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     )
     (hub / "model-00002-of-00002.safetensors").unlink()
     refused(hub, "names model-00002-of-00002.safetensors, which is missing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    (
+        ("last.ckpt", "model_config.json", "a holds a model_config.json but no .ckpt file"),
+        ("checkpoints/last.ckpt", "model_config.json", "a holds a model_config.json but no .ckpt file"),
+        ("model.pt", "init_arguments.json", "a lacks model.pt"),
+        ("model.safetensors", "config.yaml", "a holds settings but no weights"),
+        ("pytorch_model.bin", "config.json", "a holds settings but no weights"),
+        ("other", "config.json", "a holds settings but no weights"),
+    ),
+)
+def test_nothing_waits_for_a_pipe(name: str, settings: str, said: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "a" / name
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    refused(pipe, f"{pipe} is neither a file nor a folder")
+    (tmp_path / "a" / settings).write_text("{}")
+    refused(tmp_path / "a", said)
+    (tmp_path / "a" / settings).unlink()
+    os.mkfifo(tmp_path / "a" / settings)
+    refused(tmp_path / "a", "a holds none of model_config.json")
 
 
 PROTEIN = {"num_blocks": 3, "embedding_dim": 40, "vocab_size": 38, "position_embeddings": "rot_1d"}

@@ -214,6 +214,8 @@ def test_other_archives_are_named(tmp_path: Path) -> None:
         archive.writestr("archive/data.pkl", b"\0" * 100)
     assert refusal(path) == " is damaged: it begins like a checkpoint, but what follows is none"
     path.write_bytes(path.read_bytes().replace(b"PK\x03\x04", b"PK\x03\x05"))
+    assert refusal(path) == " is damaged: record 'archive/data.pkl' cannot be opened"
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x05"))
     assert refusal(path) == " is damaged: its archive cannot be opened"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 5_000_000)

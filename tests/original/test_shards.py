@@ -53,9 +53,15 @@ def test_damaged_and_double_files_are_named(tmp_path: Path) -> None:
         safetensors_weights((one, other))
     one.write_bytes(one.read_bytes()[:-4])
     with pytest.raises(
-        ModelError, match="model_0.safetensors is damaged: its header does not fit what follows, as"
+        ModelError,
+        match="model_0.safetensors is a damaged safetensors file: its header does not fit what foll",
     ):
         safetensors_weights((one,))
+    # however long the header is said to be
+    for length in (1, 1 << 60):
+        one.write_bytes(length.to_bytes(8, "little") + other.read_bytes()[8:])
+        with pytest.raises(ModelError, match="model_0.safetensors is a damaged safetensors file: its header"):
+            safetensors_weights((one,))
     one.write_bytes(b"\xff" * 100)
     with pytest.raises(
         ModelError, match="model_0.safetensors is not a checkpoint but data of an unknown kind"
@@ -67,3 +73,11 @@ def test_damaged_and_double_files_are_named(tmp_path: Path) -> None:
     one.unlink()
     with pytest.raises(ModelError, match=r"model_0.safetensors cannot be read: No such file"):
         safetensors_weights((one,))
+
+
+def test_small_floats_are_told_from_whole_numbers(tmp_path: Path) -> None:
+    formats = {"a": torch.float8_e4m3fn, "b": torch.float8_e5m2, "c": torch.int64}
+    save_file(
+        {name: torch.ones(2).to(dtype) for name, dtype in formats.items()}, tmp_path / "model.safetensors"
+    )
+    assert safetensors_weights((tmp_path / "model.safetensors",)).dtypes == formats
