@@ -243,7 +243,7 @@ def _genome_process(folder: Path, parts: list[str], threads: int) -> tuple[float
         "bio_xlstm.cli.main",
         "embed",
         "-m",
-        "dna-small",
+        "dna-causal",
         "--overwrite",
         "-q",
         "-o",
