@@ -19,7 +19,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 morgan = GetMorganGenerator(radius=2, fpSize=1024)
 core = Chem.MolFromSmarts("O=c1cc[nX3]c2ccccc12")  # a 4-quinolone
-actives = [morgan.GetFingerprint(mol) for mol in Chem.SmilesMolSupplier(sys.argv[1], titleLine=False) if mol]
+actives = [morgan.GetFingerprint(mol) for mol in Chem.SmilesMolSupplier(sys.argv[1], titleLine=True) if mol]
 for name in sys.argv[2:]:
     with open(name, newline="") as file:
         mols = [Chem.MolFromSmiles(row["sequence"]) for row in csv.DictReader(file)]

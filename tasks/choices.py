@@ -18,11 +18,20 @@ NULLS = ("unigram", "markov", "shuffled")
 ON_ERROR = ("record", "skip", "fail")
 KIND_WORDS = {"dna": "DNA", "protein": "proteins", "smiles": "molecules", "tokens": "token ids"}
 
+# what the random numbers of all commands take
+MOST_SEED = 2**63 - 1
+
 
 def check_choice(name: str, value: object, known: Collection[str]) -> None:
     """Raise ConfigError when an option has a value that it does not take."""
     if value not in known:
         raise ConfigError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError when a seed is out of range."""
+    if not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f"--seed must be a number from 0 to {MOST_SEED}, not {seed}")
 
 
 def parse_layers(text: str, layer_count: int) -> tuple[str, ...]:

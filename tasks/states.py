@@ -1,7 +1,7 @@
 """State files: any amount of context read into a memory of fixed size, and what such a file says of itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bio_xlstm.context import read_context
@@ -10,9 +10,11 @@ from bio_xlstm.models.directory import default_model, load
 from bio_xlstm.records import open_records
 from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.catalogue import licence
+from bio_xlstm.tasks.choices import check_seed
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, dtype_name
 from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+from bio_xlstm.tasks.generate.streams import kept
 from bio_xlstm.tasks.generate.words import NOUNS
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.progress import size
@@ -42,6 +44,7 @@ class StateRequest:
     command_line: str = ""
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name in ("context_tokens", "context_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -58,6 +61,17 @@ def build_state(request: StateRequest, say: Callable[[str], None] = lambda line:
     check_place(request.input, request.output, "state build", request.overwrite)
     if output.exists() and not request.overwrite:
         raise OutputError(f"{output} exists; use --overwrite to replace it")
+    with kept(request.input) as source:
+        assert source is not None
+        readable = replace(request, input=source.path)
+        return _build_state(readable, lambda line: say(source.renamed(line)), source.renamed)
+
+
+def _build_state(
+    request: StateRequest, say: Callable[[str], None], renamed: Callable[[str], str]
+) -> tuple[str, ...]:
+    """Do so for an input that can be read several times."""
+    output = Path(request.output)
     name = request.model or default_model(open_records(request.input).kind, causal=True)
     if request.model is None:
         say(f"reading {request.input} with the bundled model {name} (-m chooses another)")
@@ -78,7 +92,7 @@ def build_state(request: StateRequest, say: Callable[[str], None] = lambda line:
         dtype=dtype_name(request.dtype),
         device=model.device.type,
         seed=request.seed,
-        input=Path(source.name).name,
+        input=Path(renamed(source.name)).name,
         input_sha256=source.fingerprint(),
         options={
             "--context-tokens": str(request.context_tokens),

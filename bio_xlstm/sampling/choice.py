@@ -1,6 +1,7 @@
 """How the next id is chosen among what a model thinks likely."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -32,6 +33,9 @@ class Sampling:
     """Most ids of a sequence, given ones included."""
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "repetition_penalty"):
+            value = getattr(self, name)
+            _require(isfinite(value), f"{name} must be a finite number, not {value:g}")
         _require(self.temperature >= 0, f"temperature must not be negative, not {self.temperature:g}")
         _require(self.top_k is None or self.top_k >= 1, f"top_k must leave at least one id, not {self.top_k}")
         _require(0 < self.top_p <= 1, f"top_p must be a share above 0, at most 1, not {self.top_p:g}")

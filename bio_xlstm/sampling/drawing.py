@@ -93,6 +93,7 @@ def with_room(opening_of: Callable[[int], Opening], sampling: Sampling) -> Calla
 
 def choose(logits: Tensor, allowed: Tensor, rows: Rows, slots: np.ndarray, sampling: Sampling) -> Tensor:
     """Choose an id (n,) in every slot."""
+    assert bool(allowed.any(1).all()), "a constraint lets nothing follow"
     scores = logits.masked_fill(~allowed, -torch.inf)
     if sampling.looks_back:
         scores = _looking_back(scores, rows, slots, sampling)

@@ -10,8 +10,8 @@ from bio_xlstm.sampling.smiles_writer import Writer
 from bio_xlstm.tokenizers import smiles_grammar as grammar
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
 
-# a ring needs at most two more atoms and its number, a branch an atom and its end
-_MOST_NEEDED = 4
+# tokens that one more symbol adds at most to what is missing: a ring needs two more atoms and its number
+MOST_ADDED = 3
 
 
 class SmilesConstraint:
@@ -71,7 +71,7 @@ class SmilesConstraint:
 
     def _of(self, writer: Writer, left: int) -> np.ndarray:
         """Mark the ids (V,) that may follow one SMILES."""
-        tight = writer.needed() + _MOST_NEEDED >= left
+        tight = writer.needed() + MOST_ADDED >= left
         key = _key(writer)
         if not tight and key in self._known:
             return self._known[key]

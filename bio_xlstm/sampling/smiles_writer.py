@@ -42,13 +42,17 @@ class Writer:
         return far and (not bond or not self.bond or bond == self.bond)
 
     def needed(self) -> int:
-        """Return how many tokens make the SMILES whole, on the shortest way that adds carbon atoms."""
+        """Return how many tokens make the SMILES whole, on a way that adds carbon atoms and closes rings at them."""
         count = 0 if self.bracket is None else 2 if self.bracket == ISOTOPE else 1
-        expecting = self.bracket is None and self.last in (START, BOND, OPENED)
+        # an atom has to come next; so does one where rings are open, as their numbers do not stand behind a branch
+        expecting = self.bracket is None and (
+            self.last in (START, BOND, OPENED) or (self.last == CLOSED and bool(self.rings))
+        )
         count += expecting + len(self.branches)
-        near = {self.atom} if expecting or self.bracket == ISOTOPE else self._near()
+        new = expecting or self.bracket == ISOTOPE
+        near = {self.atom} if new else self._near()
+        here = self.atoms if new else self.atom
         waiting = [atom for atom, _ in self.rings.values()]
-        here = self.atoms if expecting or self.bracket == ISOTOPE else self.atom
         while waiting:
             ready = [atom for atom in waiting if atom not in near and atom != here]
             if ready:

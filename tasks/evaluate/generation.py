@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bio_xlstm import __version__
-from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.records import RecordSource
 from bio_xlstm.tasks.device import choose_device
 from bio_xlstm.tasks.evaluate import histograms, report
@@ -26,6 +26,14 @@ from bio_xlstm.tasks.evaluate.inputs import (
 )
 from bio_xlstm.tasks.evaluate.judge_molecules import gather, judge_molecules
 from bio_xlstm.tasks.evaluate.judge_sequences import judge_sequences
+from bio_xlstm.tasks.evaluate.places import (
+    METRICS_CSV,
+    METRICS_JSON,
+    MOLECULES_PNG,
+    PROPERTIES_PNG,
+    RECORDS,
+    check_output,
+)
 from bio_xlstm.tasks.evaluate.profile import has_pyhmmer, read_profile
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
 from bio_xlstm.tasks.evaluate.spread import WORTHWHILE, choose_workers, spread
@@ -33,10 +41,6 @@ from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writing import writing
 
 log = logging.getLogger(__name__)
-
-METRICS_JSON, METRICS_CSV, RECORDS = "metrics.json", "metrics.csv", "records.csv"
-PROPERTIES_PNG, MOLECULES_PNG = "properties.png", "molecules.png"
-FILES = (METRICS_JSON, METRICS_CSV, RECORDS, PROPERTIES_PNG, MOLECULES_PNG)
 
 Say = Callable[[str], None]
 
@@ -56,19 +60,6 @@ def evaluate_generation(request: GenerationRequest, say: Say = log.info) -> Eval
         say(line)
     say("wrote to standard output" if request.output == "-" else f"written   {request.output}")
     return found
-
-
-def check_output(request: GenerationRequest) -> None:
-    """Refuse to replace what exists, unless asked to."""
-    if request.output == "-" or request.overwrite:
-        return
-    folder, output = request.folder, Path(request.output)
-    if folder is not None and output.is_file():
-        raise OutputError(f"{output} is a file; give a folder, or a name that ends in .json or .csv")
-    written = [output] if folder is None else [folder / name for name in FILES]
-    for path in written:
-        if path.exists():
-            raise OutputError(f"{path} exists; use --overwrite to replace it")
 
 
 def open_profile(request: GenerationRequest, kind: str) -> Any:

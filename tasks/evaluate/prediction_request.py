@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bio_xlstm.errors import ConfigError
+from bio_xlstm.tasks.choices import check_seed
 
 GOALS = ("classification", "regression", "proteingym")
 
@@ -30,6 +31,7 @@ class PredictionRequest:
 
     def __post_init__(self) -> None:
         """Refuse outputs and numbers that make no sense."""
+        check_seed(self.seed)
         if self.output != "-" and not self.output.lower().endswith((".json", ".csv")):
             raise ConfigError(
                 f"-o {self.output}: give a name that ends in .json or .csv, or - for JSON on stdout"

@@ -17,6 +17,7 @@ from bio_xlstm.tasks.evaluate import report
 from bio_xlstm.tasks.evaluate.metric import Metric, measured, missing, share
 from bio_xlstm.tasks.evaluate.prediction_request import PredictionRequest
 from bio_xlstm.tasks.evaluate.prediction_table import Predictions, read_predictions
+from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writing import writing
 
@@ -32,6 +33,7 @@ def evaluate_predictions(request: PredictionRequest, say: Say = log.info) -> lis
     Raises InputError, ConfigError or OutputError in the user's words.
     """
     output = Path(request.output)
+    check_place(request.predictions, request.output, f"evaluate {request.goal}", overwrite=True)
     if request.output != "-" and output.exists() and not request.overwrite:
         raise OutputError(f"{output} exists; use --overwrite to replace it")
     found = read_predictions(request)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bio_xlstm.errors import ConfigError
+from bio_xlstm.tasks.choices import check_seed
 
 # generated and real sequences whose pairs are compared
 COMPARED = 10_000
@@ -38,6 +39,7 @@ class GenerationRequest:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range, and standard input given twice."""
+        check_seed(self.seed)
         for name, least in (("compare", 2), ("limit", 1), ("workers", 0)):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.tasks.choices import ON_ERROR, check_choice
+from bio_xlstm.tasks.choices import ON_ERROR, check_choice, check_seed
 from bio_xlstm.tasks.device import BACKEND_NAMES, DTYPES
 
 
@@ -65,6 +65,7 @@ class FileRequest(ABC):
 
     def _check_numbers(self) -> None:
         """Compare every number with the least that makes sense."""
+        check_seed(self.seed)
         for name, least in self.least.items():
             value = getattr(self, name)
             if value is not None and value < least:

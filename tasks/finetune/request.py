@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.tasks.choices import POOLS, check_choice
+from bio_xlstm.tasks.choices import POOLS, check_choice, check_seed
 from bio_xlstm.tasks.finetune.words import CALIBRATIONS, HEADS, METHODS, WEIGHTINGS
 from bio_xlstm.tasks.pretrain.training_settings import PRECISIONS
 
 _LEAST = {
     **dict.fromkeys(("ensemble", "rank", "epochs", "patience", "batch_size", "batch_tokens", "limit"), 1),
     **dict.fromkeys(("devices", "nodes"), 1),
-    **dict.fromkeys(("folds", "max_minutes", "seed"), 0),
+    **dict.fromkeys(("folds", "max_minutes"), 0),
 }
 
 
@@ -65,6 +65,7 @@ class FinetuneRequest:
     command_line: str = ""
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         check_choice("--method", self.method, METHODS)
         check_choice("--head", self.head, HEADS)
         check_choice("--class-weights", self.class_weights, WEIGHTINGS)

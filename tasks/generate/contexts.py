@@ -30,15 +30,15 @@ class Extent(NamedTuple):
 
 def read_contexts(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
     """Read a file as contexts, each a list of bare ids; InputError where it holds nothing for this model."""
-    source = open_context(path, tokenizer.kind)
+    source = open_of_kind(path, tokenizer.kind, "the context of this model holds")
     if tokenizer.kind == "protein":
         return _families(path, tokenizer, extent, seed, say)
     rng = np.random.default_rng(seed) if tokenizer.kind == "smiles" else None
     return _sets(source, tokenizer, extent, rng, say)
 
 
-def open_context(path: str, kind: str) -> RecordSource:
-    """Open a file and compare what it holds with what a model reads."""
+def open_of_kind(path: str, kind: str, purpose: str) -> RecordSource:
+    """Open a file and compare what it holds with what a model reads; `purpose` says what it is for."""
     source = open_records(path)
     if kind not in KINDS:
         # numbers look like anything
@@ -49,9 +49,7 @@ def open_context(path: str, kind: str) -> RecordSource:
         # letters that do not tell: the model does
         return source.with_kind(kind)
     if found != kind:
-        raise InputError(
-            f"{source.name} holds {KIND_WORDS[found]}, but the context of this model holds {KIND_WORDS[kind]}"
-        )
+        raise InputError(f"{source.name} holds {KIND_WORDS[found]}, but {purpose} {KIND_WORDS[kind]}")
     return source
 
 

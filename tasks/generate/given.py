@@ -36,12 +36,14 @@ def read_states(
     if request.context is None:
         return [lambda: None]
     tokens = context_budget(request.context_tokens, request.preset, model.kind)
+    # a beam goes on from one
+    contexts = request.contexts if request.beam is None else 1
     sizes = [request.context_size] if request.preset is None else GRID_SIZES
     found = [
         members
         for size in sizes
         for members in read_contexts(
-            request.context, model.tokenizer, Extent(tokens, size, request.contexts), request.seed, say
+            request.context, model.tokenizer, Extent(tokens, size, contexts), request.seed, say
         )
     ]
     spread = (
@@ -53,26 +55,45 @@ def read_states(
     return [partial(read_context, model, members, batch_tokens=READ_AT_ONCE) for members in found]
 
 
-def read_redesign(request: GenerateRequest, model: SequenceModel) -> Redesign | None:
+def read_redesign(request: GenerateRequest, model: SequenceModel, say: Say) -> Redesign | None:
     """Read the protein and its spans."""
     if request.protein is None:
         return None
-    ids = read_protein(request.protein, model)
+    ids = read_protein(request.protein, model, say)
     return Redesign(ids.astype(np.int64), parse_spans(request.infill, len(ids)))
 
 
-def read_protein(text: str, model: SequenceModel) -> np.ndarray:
+def read_protein(text: str, model: SequenceModel, say: Say) -> np.ndarray:
     """Read a protein from a file that holds one, or from the text itself."""
+    name = text if len(text) <= 30 else f"{text[:30]}..."
     # a long sequence is no path that may be asked for
     if os.path.isfile(text):
         records = [record for record in open_records(text, kind="protein") if record.text.strip()]
         if len(records) != 1:
             raise InputError(f"--protein {text} holds {len(records)} sequences; one is made anew at a time")
         text = records[0].text
+    else:
+        _refuse_path(text, name, model)
     prepared = model.tokenizer.prepare(text)
     if prepared.status not in ("ok", "cleaned"):
-        raise InputError(f"--protein {text[:30]!r} is neither a file nor a protein: {prepared.detail}")
+        raise InputError(f"--protein {name!r} is neither a file nor a protein: {prepared.detail}")
+    if prepared.status == "cleaned":
+        say(f"--protein {name!r} is read without what does not belong there: {prepared.detail}")
     return prepared.ids
+
+
+def _refuse_path(text: str, name: str, model: SequenceModel) -> None:
+    """Refuse what holds anything but residues: a file's name would be read as a protein, less its dot."""
+    residues = {
+        symbol for symbol in model.tokenizer.vocabulary.symbols if len(symbol) == 1 and symbol.isalpha()
+    }
+    # a gap or a stop, of which it is said that they are removed
+    strange = [letter for letter in text.strip() if letter.upper() not in residues and letter not in "-*\n"]
+    if strange:
+        raise InputError(
+            f"--protein {name!r} is neither a file nor a protein: there is no such file, and {strange[0]!r} is "
+            "not an amino acid"
+        )
 
 
 def read_begins(

@@ -1,12 +1,12 @@
 """What a drawn sequence is worth by itself: whether it is valid, what it is like, and why it is refused."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from bio_xlstm.sampling.rows import Sample
 from bio_xlstm.tasks.generate.candidate import Candidate
+from bio_xlstm.tasks.generate.kept import Kept
 from bio_xlstm.tasks.generate.molecule import Demands, measure, refuse
 from bio_xlstm.tasks.generate.repeats import remarks
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
@@ -24,6 +24,7 @@ class MoleculeJudge:
 
     def __init__(self, tokenizer: Tokenizer, demands: Demands) -> None:
         self.tokenizer, self.demands = tokenizer, demands
+        self._kept = None if demands.scaffold is None else Kept(demands.scaffold)
 
     def __call__(self, sample: Sample) -> Candidate:
         """Read a molecule, and measure it where it is not refused before."""
@@ -39,11 +40,15 @@ class MoleculeJudge:
         if molecule is None:
             return found._replace(reason="not valid" if self.demands.valid else "")
         canonical = Chem.MolToSmiles(molecule)
-        found = found._replace(valid=True, canonical=canonical, reason=refuse(molecule, self.demands))
+        found = found._replace(valid=True, canonical=canonical, reason=self._refuse(molecule))
         if found.reason:
             return found
         measured, reason = measure(molecule, self.demands.windows)
         return found._replace(measured=measured, reason=reason)
+
+    def _refuse(self, molecule: Any) -> str:
+        changed = "" if self._kept is None else self._kept.refuse(molecule)
+        return changed or refuse(molecule, self.demands)
 
 
 class SequenceJudge:
@@ -82,8 +87,3 @@ def respelled(sample: Sample, tokenizer: Tokenizer) -> np.ndarray | None:
     if prepared.status != "ok" or np.array_equal(prepared.ids, sample.ids):
         return None
     return prepared.ids
-
-
-def properties_named(windows: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the names of the columns that are measured."""
-    return tuple(windows)

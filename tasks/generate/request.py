@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.sampling.choice import Sampling
-from bio_xlstm.tasks.choices import check_choice
+from bio_xlstm.tasks.choices import check_choice, check_seed
 from bio_xlstm.tasks.device import BACKEND_NAMES, DTYPES
 from bio_xlstm.tasks.generate.words import (
     FORMATS,
@@ -91,8 +91,11 @@ class GenerateRequest:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{_option(name)} must be at least 1, not {value}")
+        check_seed(self.seed)
         self._check_openings()
         self._check_ways()
+        self._check_swallowed()
+        self._check_counts()
         self._check_windows()
         # refuses what cannot be drawn with
         self.sampling(1)
@@ -136,6 +139,32 @@ class GenerateRequest:
             raise ConfigError(f"--beam {self.beam} is too narrow for -n {self.count} sequences")
         if self.draft is not None and not (self.infill or self.scaffold or self.prompt):
             raise ConfigError("--draft copies from what is given: it needs --infill, --scaffold or --prompt")
+
+    def _check_swallowed(self) -> None:
+        """Refuse options that a way of drawing would not look at."""
+        for way, swallowed, why in (
+            ("beam", _CHOOSING, "finds the likeliest sequences and draws none"),
+            ("preset", _SETTLED, "settles how residues are drawn"),
+        ):
+            given = [name for name in swallowed if getattr(self, name) != _default(name)]
+            if getattr(self, way) is not None and given:
+                value = getattr(self, way)
+                raise ConfigError(f"{_option(way)} {value} {why}: it goes without {_option(given[0])}")
+        if self.beam is not None and (self.contexts or 1) > 1:
+            raise ConfigError(
+                f"--beam {self.beam} goes on from one context: it goes without --contexts {self.contexts}"
+            )
+
+    def _check_counts(self) -> None:
+        """Refuse numbers of sequences that do not fit each other."""
+        if self.max_tries is not None and self.max_tries < self.count:
+            raise ConfigError(
+                f"--max-tries {self.max_tries} is less than -n {self.count}: every sequence takes a try"
+            )
+        if self.keep is not None and self.keep > self.wanted:
+            raise ConfigError(
+                f"--keep {self.keep} is more than the {self.wanted} sequences there are to keep from (-n)"
+            )
 
     def _check_windows(self) -> None:
         """Refuse windows that nothing can lie in."""
@@ -189,12 +218,15 @@ class GenerateRequest:
         )
 
     def settings(self) -> dict[str, str]:
-        """Return the options that decide the content of the output, under their names on the command line."""
+        """Return the options that decide the content of the output, under their names on the command line.
+
+        How many tries there may be is not among them: more of them only go on where fewer ended.
+        """
         found = {_option(name): _written(getattr(self, name)) for name in _DECIDING}
         windows = {
             f"--{name}": str(self.windows[name]) if name in self.windows else "None" for name in WINDOWS
         }
-        return found | windows | {"--max-tries": str(self.most_tries)}
+        return found | windows
 
 
 # the fields that decide the content of the output, beside files and windows
@@ -203,6 +235,15 @@ _DECIDING = (
     *("scaffold", "context_size", "contexts", "infill", "keep_length", "constrain", "valid_only"),
     *("unique", "filter_smarts", "sort", "keep", "preset", "beam"),
 )
+
+# what a beam has no use for, and what a preset brings along
+_CHOOSING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat")
+_SETTLED = ("temperature", "top_k", "top_p", "draft", "max_tries")
+
+
+def _default(name: str) -> object:
+    """Return what a field is where the user says nothing."""
+    return GenerateRequest.__dataclass_fields__[name].default
 
 
 def _option(name: str) -> str:

@@ -51,15 +51,32 @@ def run_job(job: Job, say: Say = _silent) -> Outcome:
     if record is not None:
         discard_parts(output)
         say(f"{output} is already complete; --overwrite makes it anew")
-        return describe(job, record)
+        # it was not written now
+        found = describe(job, record)
+        return found._replace(lines=found.lines[1:])
     options = {"resume": job.request.resume, "overwrite": job.request.overwrite}
     with Journal(output, job.provenance, **options) as journal:
+        _leave_out_torn(job, journal)
         if journal.parts:
             say(f"continuing: {journal.total('tries'):,} sequences were drawn before")
         _do_units(job, journal, acceptance)
         counts = acceptance.counts()
         journal.finish(partial(_store, job, journal, acceptance))
     return describe(job, counts)
+
+
+def _leave_out_torn(job: Job, journal: Journal) -> None:
+    """Leave out units that had another size, as --max-tries was another."""
+    # a beam may find less than was asked for, and its tries are always as many
+    if job.request.beam is None:
+        for unit in list(journal.parts):
+            if journal.parts[unit].facts["tries"] != _size(job, unit):
+                del journal.parts[unit]
+
+
+def _size(job: Job, unit: int) -> int:
+    """Return how many tries a unit has."""
+    return max(min(job.unit, job.request.most_tries - unit * job.unit), 0)
 
 
 def _do_units(job: Job, journal: Journal, acceptance: Acceptance) -> None:
@@ -104,7 +121,7 @@ def _units(job: Job, done: Callable[[int], bool]) -> Units:
         unit = sample.number // size
         candidates = held.setdefault(unit, [])
         candidates.append(job.candidate(sample))
-        if len(candidates) == min(size, most - unit * size):
+        if len(candidates) == _size(job, unit):
             yield unit, sorted(held.pop(unit))
     # a beam may find less than was asked for
     for unit in sorted(held):
@@ -130,7 +147,7 @@ def _table(job: Job, acceptance: Acceptance) -> Table:
 def _store(job: Job, journal: Journal, acceptance: Acceptance, path: Path) -> None:
     """Write the final file to `path`, and its record beside the output."""
     store_table(job.form, _table(job, acceptance), path)
-    record = journal.provenance.to_json(**acceptance.counts()) + "\n"
+    record = journal.provenance.to_json(max_tries=job.request.most_tries, **acceptance.counts()) + "\n"
     store_file(beside_record(Path(job.request.output)), lambda file: file.write(record.encode()))
 
 

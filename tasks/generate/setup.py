@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bio_xlstm.decoding import Decoder
-from bio_xlstm.errors import ConfigError
+from bio_xlstm.errors import ConfigError, OutputError
 from bio_xlstm.models.directory import DEFAULT_CAUSAL_MODELS, default_model, load
 from bio_xlstm.models.model import SequenceModel
 from bio_xlstm.records import open_records
@@ -35,9 +35,12 @@ from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.scaffolds import read_scaffold
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint
 from bio_xlstm.tasks.generate.strands import COLUMN, both_strands, reads_strands
+from bio_xlstm.tasks.generate.streams import kept
 from bio_xlstm.tasks.generate.words import LONGEST, context_budget
 from bio_xlstm.tasks.generate.writing import choose_format
 from bio_xlstm.tasks.journal import file_hash
+from bio_xlstm.tasks.pretrain.room import main_memory
+from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.text import read_record
 
@@ -45,6 +48,8 @@ from bio_xlstm.tasks.writers.text import read_record
 SLOTS = {"cpu": 128}
 MANY_SLOTS = 1024
 STATE_BYTES = 1 << 30
+# what a step of a beam holds at once: its states chosen anew, and its log-probabilities several times
+BEAM_STATES, BEAM_SCORES = 4, 6
 # tokens of a unit of work
 UNIT_TOKENS, UNIT_TRIES, LEAST_TRIES = 1 << 17, 512, 16
 
@@ -107,9 +112,17 @@ class Job:
 
     def finished(self) -> Mapping[str, Any] | None:
         """Return the record of the output where it is complete; OutputError where it may not be replaced."""
-        return finished_record(
-            Path(self.request.output), self.provenance, read_record, self.request.overwrite
-        )
+        output, most = Path(self.request.output), self.request.most_tries
+        record = finished_record(output, self.provenance, read_record, self.request.overwrite)
+        if record is None or not self.request.choosy:
+            return record
+        if record["tried"] > most:
+            raise OutputError(
+                f"{output} exists but took {record['tried']:,} tries, and --max-tries is now {most:,}; "
+                "use --overwrite to replace it"
+            )
+        # more tries may find what is missing
+        return None if record["rows"] < record["wanted"] and record["tried"] < most else record
 
 
 def open_job(request: GenerateRequest, say: Say) -> Job:
@@ -119,10 +132,20 @@ def open_job(request: GenerateRequest, say: Say) -> Job:
     """
     for source in (request.context, request.state, *request.exclude):
         check_place(source or "-", request.output, "generate", request.overwrite)
+    with kept(request.context) as context:
+        if context is None:
+            return _open_job(request, say)
+        job = _open_job(replace(request, context=context.path), lambda line: say(context.renamed(line)))
+        options = {name: context.renamed(text) for name, text in job.provenance.options.items()}
+        return replace(job, request=request, provenance=replace(job.provenance, options=options))
+
+
+def _open_job(request: GenerateRequest, say: Say) -> Job:
+    """Do so for a request whose context can be read several times."""
     model = open_model(request, say)
     form = choose_format(request.output, request.format, model.kind)
     sampling = request.sampling(LONGEST[model.kind])
-    redesign = read_redesign(request, model)
+    redesign = read_redesign(request, model, say)
     if redesign is not None:
         # what is given is not drawn
         sampling = replace(sampling, longest=request.max_length or len(redesign.ids))
@@ -143,6 +166,9 @@ def open_job(request: GenerateRequest, say: Say) -> Job:
         constraint = SpanConstraint(model.tokenizer, redesign.spans, slots, keep_length=request.keep_length)
     elif request.constrain:
         constraint = SmilesConstraint(model.tokenizer, slots, sampling.longest)
+        # what cannot be gone on from is known before a journal begins; a context changes nothing about it
+        for begin in begins:
+            constraint.begin(0, 0, begin(None).ids)
     return Job(
         request,
         model,
@@ -175,8 +201,9 @@ def open_model(request: GenerateRequest, say: Say) -> SequenceModel:
             "--scaffold, --filter-smarts, --constrain and windows of properties are for molecules; "
             f"{model.name} writes {KIND_WORDS[model.kind]}"
         )
-    if request.infill and model.kind != "protein":
-        raise ConfigError(f"--infill is for proteins; {model.name} writes {KIND_WORDS[model.kind]}")
+    proteins = "--infill" if request.infill else f"--preset {request.preset}" if request.preset else ""
+    if proteins and model.kind != "protein":
+        raise ConfigError(f"{proteins} is for proteins; {model.name} writes {KIND_WORDS[model.kind]}")
     if model.tokenizer.start is None and not request.prompt:
         raise ConfigError(
             f"sequences of {model.name} begin with no start token: say with --prompt what they begin with"
@@ -210,13 +237,27 @@ def unit_of(request: GenerateRequest, sampling: Sampling) -> int:
 def choose_slots(request: GenerateRequest, model: SequenceModel, unit: int) -> int:
     """Return how many sequences are drawn at once."""
     asked = request.batch_tokens
+    memory = device_memory(str(model.device))
+    state, _ = read(model, np.zeros(1, np.int64))
+    if request.beam is not None:
+        scores = len(model.tokenizer.vocabulary.symbols) * np.float64().nbytes
+        _check_beam(request.beam, BEAM_STATES * state.bytes + BEAM_SCORES * scores, memory)
     if asked is None:
-        memory = device_memory(str(model.device))
-        state, _ = read(model, np.zeros(1, np.int64))
         room = (STATE_BYTES if memory is None else memory // 4) // max(state.bytes, 1)
         # what is begun beside a unit is thrown away where that one is enough
         asked = min(SLOTS.get(model.device.type, MANY_SLOTS), room, 2 * unit)
     return int(max(request.beam or 1, min(asked, request.most_tries)))
+
+
+def _check_beam(width: int, each: int, memory: int | None) -> None:
+    """Refuse a beam that does not fit into memory, by the bytes that each of its sequences takes."""
+    # a little is left to the system; 0 where it does not tell
+    room = int(0.8 * (memory or main_memory()[1]))
+    if room and width * each > room:
+        raise ConfigError(
+            f"--beam {width} takes about {size(width * each)} of memory, and {size(room)} can be had: "
+            f"--beam {max(room // each, 1)} fits"
+        )
 
 
 def _judge(request: GenerateRequest, model: SequenceModel, scaffold: Any) -> Judge:

@@ -28,7 +28,7 @@ def find_room(training: TrainingSettings) -> Room:
         return Room(_each("GPU", training.devices), False, whole, free)
     if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return Room("the GPU", False, torch.mps.recommended_max_memory())
-    whole, free = _main_memory()
+    whole, free = main_memory()
     share = training.devices
     return Room(_each("process", share) if share > 1 else "the CPU", True, whole // share, free // share)
 
@@ -37,7 +37,7 @@ def _each(name: str, count: int) -> str:
     return f"the {name}" if count == 1 else f"each of {count} {name}{'es' if name.endswith('s') else 's'}"
 
 
-def _main_memory() -> tuple[int, int]:
+def main_memory() -> tuple[int, int]:
     """Return all memory that this process may use and what is free, 0 where the system does not tell."""
     if sys.platform == "win32":
         return 0, 0

@@ -10,7 +10,8 @@ import pytest
 
 from bio_xlstm.errors import BioXlstmError, ConfigError, InputError, OutputError
 from bio_xlstm.tasks.evaluate import generation, histograms, judge_sequences
-from bio_xlstm.tasks.evaluate.generation import FILES, evaluate_generation
+from bio_xlstm.tasks.evaluate.generation import evaluate_generation
+from bio_xlstm.tasks.evaluate.places import FILES
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
 
 PNG = b"\x89PNG"
@@ -260,6 +261,43 @@ def test_outputs_are_not_replaced_unasked(run: Run) -> None:
         run("CCO\n", "g.smi", "g.smi")
     with pytest.raises(OutputError, match="cannot be written"):
         run("CCO\n", "g.smi", "g.smi/below")
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("no/x/y.json", "no/x/y.json: there is no folder no/x"),
+        (
+            "m.txt",
+            r"m.txt: the suffix names no format; known are .json and .csv \(a folder of that name: m.txt/\)",
+        ),
+        ("g.smi/below/all", "g.smi/below/all cannot be written: .*/g.smi is a file"),
+        ("t.csv", "t.csv is the input; give the output another name"),
+        ("g.csv/x.json", "g.csv/x.json: there is no folder g.csv"),
+    ],
+)
+def test_an_output_is_checked_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, output: str, words: str
+) -> None:
+    monkeypatch.setattr(generation, "open_sources", lambda _: pytest.fail("the inputs are read first"))
+    train = ("t.csv", "smiles\nCCO\n")
+    with pytest.raises(OutputError, match=words):
+        run("CCO\n", "g.smi", output, train=train, overwrite=True)
+    assert {path.name for path in Path().iterdir()} == {"g.smi", "t.csv"}
+
+
+def test_a_folder_may_be_called_as_a_file_where_that_is_said(run: Run) -> None:
+    for output in ("m.txt/", "temperature-0.9"):
+        run("CCO\n", "g.smi", output)
+        assert (Path(output) / "metrics.json").is_file()
+    # what is there already is no mistake
+    run("CCO\n", "g.smi", "m.txt", overwrite=True)
+
+
+def test_a_table_that_is_judged_is_not_replaced(run: Run) -> None:
+    Path("out").mkdir()
+    with pytest.raises(OutputError, match="out/records.csv is the input; give the output another name"):
+        run("smiles\nCCO\n", "out/records.csv", overwrite=True)
 
 
 def test_without_matplotlib_all_else_is_written(

@@ -16,6 +16,7 @@ from bio_xlstm.scoring import score_batch
 from bio_xlstm.tasks.generate import run as run_module
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.strands import COLUMN, both_strands
+from bio_xlstm.tasks.generate.words import Range
 
 from .conftest import rows_of
 
@@ -217,6 +218,31 @@ def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -
         ),
         ({"preset": "mine"}, "--preset must be one of prot-xlstm, not 'mine'"),
         ({"top_p": 1.5}, "top_p must be a share above 0, at most 1, not 1.5"),
+        ({"temperature": float("inf")}, "temperature must be a finite number, not inf"),
+        ({"repetition_penalty": float("inf")}, "repetition_penalty must be a finite number, not inf"),
+        ({"seed": -1}, "--seed must be a number from 0 to 9223372036854775807, not -1"),
+        ({"seed": 10**23}, "--seed must be a number from 0 to 9223372036854775807, not 1000"),
+        (
+            {"beam": 20, "temperature": 0.5},
+            "--beam 20 finds the likeliest sequences and draws none: it goes without ",
+        ),
+        ({"beam": 20, "no_repeat": 2}, "it goes without --no-repeat"),
+        (
+            {"beam": 20, "context": "a", "contexts": 4},
+            "goes on from one context: it goes without --contexts 4",
+        ),
+        (
+            {"preset": "prot-xlstm", "context": "a", "top_k": 3},
+            "--preset prot-xlstm settles how residues are drawn: it goes without --top-k",
+        ),
+        ({"preset": "prot-xlstm", "context": "a", "prompt": "M", "draft": 3}, "it goes without --draft"),
+        ({"preset": "prot-xlstm", "context": "a"}, "--preset prot-xlstm is for proteins"),
+        ({"max_tries": 2}, "--max-tries 2 is less than -n 12: every sequence takes a try"),
+        ({"keep": 13}, "--keep 13 is more than the 12 sequences there are to keep from (-n)"),
+        (
+            {"prompt": "C))", "constrain": True},
+            "--constrain: ')', token 2 of what is given, cannot stand there",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused(generate: Generate, options: dict[str, Any], message: str) -> None:
@@ -224,6 +250,61 @@ def test_what_cannot_be_done_is_refused(generate: Generate, options: dict[str, A
         generate(**options)
     assert message in str(error.value)
     assert not list(Path().iterdir())
+
+
+def test_a_beam_that_memory_does_not_hold_is_refused(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.main_memory", lambda: (1 << 30, 1 << 30))
+    with pytest.raises(
+        ConfigError, match=r"--beam 100000 takes about .*, and .* can be had: --beam \d+ fits"
+    ):
+        generate(beam=100_000, max_length=5)
+    # a system that does not tell
+    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.main_memory", lambda: (0, 0))
+    assert generate(count=2, beam=2, max_length=5).rows == 2
+
+
+def test_more_tries_go_on_where_fewer_ended(generate: Generate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.UNIT_TRIES", 16)
+    options = {"count": 12, "windows": {"qed": Range(0.85, 1.0)}, "overwrite": False}
+    few = generate(**options, max_tries=20)
+    held = Path("out.csv").read_text()
+    assert few.rows < 12 and "--max-tries allows more" in few.shortage
+    again = generate(**options, max_tries=20)
+    assert again.rows == few.rows and again.shortage == few.shortage
+    assert "already complete" in again.lines[0] and not any(line.startswith("wrote") for line in again.lines)
+    more = generate(**options, max_tries=500)
+    assert more.rows > few.rows and Path("out.csv").read_text().startswith(held)
+    assert "already complete" in generate(**options, max_tries=600).lines[0]
+    with pytest.raises(OutputError, match=r"out.csv exists but took \d+ tries, and --max-tries is now 20"):
+        generate(**options, max_tries=20)
+
+
+def test_a_killed_run_goes_on_with_another_number_of_tries(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.UNIT_TRIES", 16)
+    options = {"count": 12, "windows": {"qed": Range(0.85, 1.0)}}
+    units = run_module._units
+
+    def torn(job: Any, done: Any) -> Any:
+        # all units, the last of which is cut short
+        yield from units(job, done)
+        raise KeyboardInterrupt
+
+    for before, after in ((20, 50), (50, 20)):
+        generate(**options, max_tries=after)
+        whole = Path("out.csv").read_bytes()
+        monkeypatch.setattr(run_module, "_units", torn)
+        with pytest.raises(KeyboardInterrupt):
+            generate(**options, max_tries=before, output="again.csv")
+        monkeypatch.setattr(run_module, "_units", units)
+        outcome = generate(**options, max_tries=after, output="again.csv", overwrite=False)
+        assert outcome.lines[0] == "continuing: 16 sequences were drawn before"
+        assert Path("again.csv").read_bytes() == whole
+        Path("again.csv").unlink()
+        Path("again.csv.provenance.json").unlink()
 
 
 def test_files_are_not_replaced_by_what_is_made_of_them(generate: Generate) -> None:

@@ -12,6 +12,7 @@ from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.infilling import hide
 from bio_xlstm.sampling import Sampling, draw
+from bio_xlstm.tasks.generate.given import read_protein
 from bio_xlstm.tasks.generate.repeats import has_repeat, low_complexity, remarks
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint, open_redesign, parse_spans
 
@@ -104,6 +105,13 @@ def test_spans_that_do_not_fit_are_refused(generate: Generate, tiny_models: dict
     assert parse_spans(["7-7,1-2"], 9) == ((0, 2), (6, 7))
     with pytest.raises(ConfigError, match="--infill: at most 5 spans can be hidden, not 6"):
         generate(model=None, protein=PROTEIN, infill=("1-2,4-5,7-8,10-11,13-14,16-17",))
+    for name, strange in (("nofile.fasta", "."), ("some/MKT", "/"), ("JMKT", "J")):
+        with pytest.raises(InputError) as refused:
+            generate(model=None, protein=name, infill=("2-3",))
+        assert str(refused.value) == (
+            f"--protein '{name}' is neither a file nor a protein: there is no such file, "
+            f"and {strange!r} is not an amino acid"
+        )
     with pytest.raises(InputError, match="--protein 'M.K' is neither a file nor a protein"):
         generate(model=None, protein="M?K", infill=("1-2",))
     with pytest.raises(ConfigError, match="was not trained to fill in residues"):
@@ -118,3 +126,11 @@ def test_repeats_and_low_complexity_are_seen() -> None:
     assert has_repeat("MKT" + "A" * 6 + "DEFGH") and not has_repeat("MKT" + "A" * 5 + "DEFGH")
     assert has_repeat("MKTGSAGSAGSADEF") and not has_repeat("MKTGSAGSADEF") and not has_repeat("")
     assert low_complexity("AAKAAKAAAKAA") and not low_complexity("MKTAYIAKQRQISFVKSHFSRQ")
+
+
+def test_what_is_removed_from_a_protein_is_said(model: Any) -> None:
+    said: list[str] = []
+    assert len(read_protein("mkt-ay*", model, said.append)) == 5
+    assert said == [
+        "--protein 'mkt-ay*' is read without what does not belong there: 1 gap, 1 trailing stop removed"
+    ]
