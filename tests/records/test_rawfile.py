@@ -145,12 +145,14 @@ def test_standard_input_is_recognised_and_can_be_read_again(
     form: str, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, texts, kind = STDIN[form]
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(pack(data))))
+    # once: gzip writes the time of day into its header
+    given = pack(data)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
     source = open_records("-")
     assert (source.path, source.format, source.kind) == ("-", form, kind)
     assert [r.text for r in source] == texts
     assert [r.text for r in source] == texts
-    assert source.fingerprint() == hashlib.sha256(pack(data)).hexdigest()
+    assert source.fingerprint() == hashlib.sha256(given).hexdigest()
     copy = Path(source.raw.path)
     assert copy.exists()
     del source
