@@ -162,13 +162,14 @@ def test_standard_input_is_recognised_and_can_be_read_again(
 def test_a_pipe_is_copied_and_can_be_read_again(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = Thread(target=path.write_bytes, args=(gzip.compress(FASTA),))
+    packed = gzip.compress(FASTA)
+    writer = Thread(target=path.write_bytes, args=(packed,))
     writer.start()
     source = open_records(path)
     writer.join()
     assert [[r.id for r in source] for _ in range(2)] == [["a", "b"]] * 2
     assert source.name == str(path) and source.kind == "dna"
-    assert source.fingerprint() == hashlib.sha256(gzip.compress(FASTA)).hexdigest()
+    assert source.fingerprint() == hashlib.sha256(packed).hexdigest()
     copy = Path(source.raw.path)
     del source
     assert path.exists() and not copy.exists()
