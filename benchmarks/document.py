@@ -42,7 +42,9 @@ command, for all contenders alike ({environment}). Cases are sequences x tokens,
   That of a decoding step is its projections at that number of sequences, and the state read once; torch's products of
   a few rows take longer than reading the weights does, so a step can be faster than this bound.
 - A processor without arithmetic for bfloat16 has it emulated: torch's products then take many times as long as in
-  float32, and are an easy bound. `of float32 products` is the honest one: the same products in float32.
+  float32, and are an easy bound. `of float32 products` is the honest one: the same products in float32. One with it
+  (`instructions avx512_bf16` or `amx_bf16`) computes projections in bfloat16, several times as fast; the memory of the
+  mLSTM is computed in float32 on every processor, and stays below the bound in bfloat16 there.
 
 ## Targets
 """

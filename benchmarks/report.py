@@ -32,6 +32,7 @@ def describe_machine(device: str, clock: str = "wall") -> dict[str, Any]:
     """Say what the numbers were measured on, and by which clock."""
     found: dict[str, Any] = {
         "cpu": _cpu_name(),
+        "instructions": _instructions(),
         "threads": torch.get_num_threads(),
         "clock": clock,
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
@@ -53,6 +54,13 @@ def _cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
+
+
+def _instructions() -> str:
+    """Name what decides how fast the processor multiplies: its widest vectors, and whether it computes in bfloat16."""
+    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = ("amx_bf16", "avx512_bf16", "avx512_f", "avx2", "neon")
+    return next((name for name in names if able.get(name)), "unknown")
 
 
 _COLUMNS = (
