@@ -1,0 +1,95 @@
+"""What a support leaves behind, as a file: the state of an in-context learner, and which learner made it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from bio_xlstm.errors import ModelError
+from bio_xlstm.in_context.model import SetState
+from bio_xlstm.in_context.ridge import RidgeState
+from bio_xlstm.kernels.mlstm.state import MlstmState
+
+_FORMAT = "bio_xlstm assay state 1"
+
+
+@dataclass(frozen=True)
+class AssayState:
+    """Hold the state of one support with all that predictions need; its size does not depend on the support's.
+
+    `states` holds the state of the whole support and, behind it, those of the support without a part each. `facts` are
+    plain data (JSON) about the support: task, classes, calibration, domain. `tables` hold arrays of bounded size, such
+    as the fingerprints of the nearest examples.
+    """
+
+    states: SetState
+    facts: dict[str, Any]
+    tables: dict[str, Tensor]
+    model_hash: str
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all tensors in bytes."""
+        return sum(tensor.nbytes for tensor in self._tensors().values())
+
+    def save(self, path: str | Path) -> None:
+        """Write the state to a file that `AssayState.load` reads."""
+        metadata = {
+            "format": _FORMAT,
+            "model_hash": self.model_hash,
+            "task": self.states.task,
+            "blocks": str(len(self.states.memories)),
+            "facts": json.dumps(self.facts, sort_keys=True),
+        }
+        tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in self._tensors().items()}
+        Path(path).write_bytes(to_bytes(tensors, metadata))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "AssayState":
+        """Read a state that `save` wrote; ModelError says what is wrong with another file."""
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise ModelError(
+                        f"{path} is no assay state; bioxlstm state build --support labelled.csv makes one"
+                    )
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except SafetensorError as error:
+            raise ModelError(f"{path} is no state file, or a damaged one ({error})") from None
+        except OSError as error:
+            raise ModelError(f"cannot read the state {path}: {error}") from None
+        try:
+            memories = tuple(
+                MlstmState(*(tensors[f"memory.{block}.{part}"] for part in MlstmState._fields))
+                for block in range(int(metadata["blocks"]))
+            )
+            ridge = RidgeState(*(tensors[f"ridge.{part}"] for part in RidgeState._fields))
+            rest = (tensors[name] for name in ("base", "shift", "scale"))
+            states = SetState(metadata["task"], memories, ridge, *rest)
+            tables = {
+                name.removeprefix("table."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("table.")
+            }
+            return cls(states, json.loads(metadata["facts"]), tables, metadata["model_hash"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is not a whole assay state: {error} is missing or wrong") from None
+
+    def refuse_other(self, model_hash: str, name: str) -> None:
+        """Raise ModelError where another learner made this state."""
+        if model_hash != self.model_hash:
+            raise ModelError(f"the assay state was made by another model than {name}; build it again")
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Name every tensor for the file."""
+        named: dict[str, Tensor] = {}
+        for block, memory in enumerate(self.states.memories):
+            named |= {f"memory.{block}.{part}": tensor for part, tensor in memory._asdict().items()}
+        named |= {f"ridge.{part}": tensor for part, tensor in self.states.ridge._asdict().items()}
+        named |= {"base": self.states.base, "shift": self.states.shift, "scale": self.states.scale}
+        return named | {f"table.{name}": tensor for name, tensor in self.tables.items()}

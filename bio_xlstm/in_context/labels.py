@@ -1,0 +1,43 @@
+"""Labels of a support as the model reads them: numbers of one scale, with what was only bounded marked."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TASKS = ("binary", "regression")
+# of the spread of values, for a support whose values are all but equal
+_SMALLEST_SCALE = 1e-6
+
+
+class Labels(NamedTuple):
+    """Hold the labels of B supports of N examples each, all of one task."""
+
+    values: Tensor  # (B, N) float32: -1 and 1 for classes, standardised numbers for regression
+    relations: Tensor  # (B, N) float32: -1 where the true value is below, 1 where it is above, else 0
+    task: str
+    shift: Tensor  # (B,) what was taken off numbers, 0 for classes
+    scale: Tensor  # (B,) what they were divided by, 1 for classes
+
+    @classmethod
+    def of_classes(cls, positive: Tensor) -> "Labels":
+        """Make labels of classes (B, N): 1 or True for the positive one."""
+        values = 2.0 * positive.float() - 1.0
+        shift = values.new_zeros(len(values))
+        return cls(values, torch.zeros_like(values), "binary", shift, shift + 1)
+
+    @classmethod
+    def of_numbers(cls, numbers: Tensor, relations: Tensor | None = None) -> "Labels":
+        """Make labels of measured numbers (B, N), standardised by their own support."""
+        shift = numbers.mean(1)
+        scale = numbers.std(1, correction=0)
+        scale = torch.where(scale > _SMALLEST_SCALE * shift.abs().clamp_min(1), scale, 1.0)
+        values = ((numbers - shift[:, None]) / scale[:, None]).float()
+        bounded = torch.zeros_like(values) if relations is None else relations.float()
+        return cls(values, bounded, "regression", shift, scale)
+
+    def described(self) -> Tensor:
+        """Return what the set reader sees of every label (B, N, 4): value for either task, and the bounds."""
+        zero = torch.zeros_like(self.values)
+        pair = (self.values, zero) if self.task == "binary" else (zero, self.values)
+        return torch.stack([*pair, (self.relations < 0).float(), (self.relations > 0).float()], -1)
