@@ -86,10 +86,16 @@ def pretrain(
     bioxlstm pretrain recipes/chem-small.toml --data data -o runs/chem-small
     """
     from bio_xlstm.cli.main import INTERRUPTED
+    from bio_xlstm.tasks.in_context.recipe import is_learner_recipe
     from bio_xlstm.tasks.pretrain.processes import is_awaited, is_first
     from bio_xlstm.tasks.pretrain.settings import read_recipe, with_overrides
     from bio_xlstm.tasks.pretrain.stop_request import StopRequest
 
+    if is_learner_recipe(recipe):
+        _talk(quiet, verbose)
+        place = {"data": data, "output": output, "cache": cache}
+        _train_learner(ctx, recipe, place, changes, resume=resume, overwrite=overwrite, dry_run=dry_run)
+        return
     first = not is_awaited()
     # before torch is imported and data are read, which takes long enough to be stopped
     with StopRequest(at_once=first) as stop:
@@ -114,6 +120,42 @@ def pretrain(
         ctx.exit(INTERRUPTED)
     if not quiet:
         _say_what_is_there(settings, result)
+
+
+def _train_learner(
+    ctx: click.Context,
+    path: Path,
+    place: dict[str, Path | None],
+    changes: dict[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """Train an in-context learner, which takes few of the options."""
+    from bio_xlstm.cli.main import INTERRUPTED
+    from bio_xlstm.errors import ConfigError
+    from bio_xlstm.tasks.in_context.recipe import read_learner_recipe
+
+    fitting = {name: changes.pop(name) for name in ("steps", "warmup", "seed", "threads")}
+    unfitting = [name for name, value in changes.items() if value is not None]
+    if dry_run or unfitting:
+        word = "dry-run" if dry_run else unfitting[0].replace("_", "-")
+        raise ConfigError(f"--{word} does not go with the recipe of an in-context learner")
+    recipe = read_learner_recipe(path, **fitting)
+    from bio_xlstm.tasks.in_context.training import train_learner
+
+    data, output, cache = place["data"], place["output"], place["cache"]
+    assert data is not None and output is not None
+    found = train_learner(recipe, data, output, resume=resume, overwrite=overwrite, cache=cache)
+    if not found.written:
+        _say_how_to_go_on(f"Stopped after {found.steps} of {recipe.training.steps} steps")
+        ctx.exit(INTERRUPTED)
+    click.echo(f"model     {found.directory}", err=True)
+    click.echo(
+        f"use it    bioxlstm predict --support labelled.csv queries.smi -m {found.directory} -o out.csv",
+        err=True,
+    )
 
 
 def _say_plan(settings: "Recipe", data: Path, output: Path, cache: Path | None) -> None:

@@ -1,0 +1,47 @@
+"""The card of an in-context learner."""
+
+import bio_xlstm
+from bio_xlstm.tasks.in_context.assays import AssayTable
+from bio_xlstm.tasks.in_context.recipe import LearnerRecipe
+
+
+def learner_card(recipe: LearnerRecipe, train: AssayTable, held_out: dict[str, float], steps: int) -> str:
+    """Write down what a learner is, what it was trained on and how well it did."""
+    model, data = recipe.model, recipe.data
+    measured = sum(len(assay.molecules) for assay in train.assays)
+    lines = [
+        f"# {recipe.name}",
+        "",
+        recipe.description,
+        "",
+        f"Licence: {recipe.licence or 'not stated'}",
+        "",
+        "## Architecture",
+        "",
+        f"Counted Morgan substructures ({model.bits} rows) and the mean embedding of {model.encoder}, to points of "
+        f"{model.dim} numbers; a set reader of {model.blocks} mLSTM blocks with {model.heads} heads and open forget "
+        "gates, a ridge regression, and a prior that does not see the support.",
+        "",
+        "## Data",
+        "",
+        "| data | assays | molecules | labels | licence | trained on |",
+        "|---|---|---|---|---|---|",
+        f"| {data.train} | {len(train.assays):,} | {len(train.smiles):,} | {measured:,} | {data.licence} | "
+        f"{steps:,} steps of {recipe.training.examples:,} molecules |",
+        "",
+        f"Left out: {train.refused:,} rows that cannot be read, {train.repeated:,} that repeat or contradict another "
+        "of their assay.",
+        "",
+        "## Measured",
+        "",
+        f"Assays of {data.validation}, which no step has seen; mean over assays of average precision minus the share "
+        "of positives, stratified supports, ten draws:",
+        "",
+        "| support | gain |",
+        "|---|---|",
+        *(f"| {name.rsplit('_', 1)[1]} | {value:.3f} |" for name, value in held_out.items()),
+        "",
+        f"Trained with bio_xlstm {bio_xlstm.__version__}.",
+        "",
+    ]
+    return "\n".join(lines)
