@@ -21,10 +21,6 @@ class Described(NamedTuple):
     counts: Tensor  # (C,) float32, how often each is met
     embeddings: Tensor  # (N, E) float32
 
-    def __len__(self) -> int:
-        """Return N."""
-        return len(self.offsets)
-
 
 def substructures(smiles: Sequence[str], bits: int) -> tuple[Tensor, Tensor, Tensor]:
     """Count the Morgan substructures of N molecules: which (C,), where each molecule's begin (N,), how often (C,).

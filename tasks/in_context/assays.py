@@ -92,19 +92,20 @@ def describe_all(smiles: list[str], encoder: "SequenceModel", bits: int, cache: 
     path = None if cache is None else cache / f"molecules-{key}.npz"
     if path is not None and path.exists():
         with np.load(path) as kept:
-            parts = [torch.from_numpy(kept[name]) for name in Described._fields]
-        return Described(parts[0].long(), parts[1], parts[2].float(), parts[3])
+            bits, offsets, counts, embeddings = (torch.from_numpy(kept[name]) for name in Described._fields)
+        return Described(bits.long(), offsets, counts.float(), embeddings)
     blocks = []
     for begin in range(0, len(smiles), _BLOCK):
         found = describe(encoder, smiles[begin : begin + _BLOCK], bits)
-        blocks.append(found._replace(embeddings=found.embeddings.half()))
+        blocks.append(Described(*found[:3], found.embeddings.half()))
     joined = _join(blocks)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.partial.npz")
         # counts beyond 255 say no more than 255
-        small = joined._replace(bits=joined.bits.int(), counts=joined.counts.clamp(max=255).byte())
-        np.savez(partial, **{name: part.numpy() for name, part in small._asdict().items()})
+        small = (joined.bits.int(), joined.offsets, joined.counts.clamp(max=255).byte(), joined.embeddings)
+        parts = zip(Described._fields, small, strict=True)
+        np.savez(partial, **{name: part.numpy() for name, part in parts})
         partial.replace(path)
     return joined
 

@@ -1,0 +1,170 @@
+"""Laws of the in-context learner: no order, no company, fixed size, refusal of what is another's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.in_context.assay_state import AssayState
+from bio_xlstm.in_context.config import InContextConfig
+from bio_xlstm.in_context.directory import is_in_context, load_in_context, save_in_context
+from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.model import InContextModel
+
+SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN", "CCCCO", "c1ccncc1", "CC(C)O", "OCC(O)CO"]
+
+
+@pytest.fixture
+def learner() -> InContextModel:
+    """Make a small learner with random weights."""
+    torch.manual_seed(3)
+    made = InContextModel(InContextConfig(bits=64, hidden=32, dim=16, blocks=2, heads=2), "small")
+    return made.eval().requires_grad_(False)
+
+
+def labelled(count: int, task: str) -> Labels:
+    """Label a support of some size."""
+    if task == "binary":
+        return Labels.of_classes(torch.arange(count)[None] % 2)
+    relations = torch.tensor([[0, 1, -1] * count])[:, :count]
+    return Labels.of_numbers(torch.linspace(-3, 9, count)[None], relations)
+
+
+def reordered(labels: Labels, order: torch.Tensor) -> Labels:
+    """Put labels into another order."""
+    return labels._replace(values=labels.values[:, order], relations=labels.relations[:, order])
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_order_of_the_support_does_not_matter(learner: InContextModel, task: str) -> None:
+    """Permuted supports give the same answers."""
+    points, asked, labels = torch.randn(1, 11, 16), torch.randn(1, 5, 16), labelled(11, task)
+    order = torch.randperm(11)
+    one = learner.answer(asked, learner.read_support(points, labels))
+    other = learner.answer(asked, learner.read_support(points[:, order], reordered(labels, order)))
+    torch.testing.assert_close(one.value, other.value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_queries_do_not_see_each_other(learner: InContextModel, task: str) -> None:
+    """A query is answered alike alone, in company, in any order."""
+    state = learner.read_support(torch.randn(1, 9, 16), labelled(9, task))
+    asked = torch.randn(1, 7, 16)
+    whole = learner.answer(asked, state)
+    for place in range(7):
+        alone = learner.answer(asked[:, place : place + 1], state)
+        torch.testing.assert_close(alone.value[:, 0], whole.value[:, place], rtol=1e-5, atol=1e-6)
+
+
+def test_supports_do_not_see_each_other(learner: InContextModel) -> None:
+    """Supports side by side are read as each alone."""
+    points, asked = torch.randn(3, 6, 16), torch.randn(3, 4, 16)
+    labels = Labels.of_classes(torch.randint(0, 2, (3, 6)))
+    whole = learner.answer(asked, learner.read_support(points, labels)).value
+    for place in range(3):
+        own = slice(place, place + 1)
+        alone = learner.read_support(points[own], Labels.of_classes(labels.values[own] > 0))
+        torch.testing.assert_close(learner.answer(asked[own], alone).value, whole[own], rtol=1e-5, atol=1e-6)
+
+
+def test_size_of_the_state_does_not_depend_on_the_support(learner: InContextModel) -> None:
+    """Two examples and a thousand leave the same number of bytes."""
+
+    def size(count: int) -> int:
+        states = learner.read_support(torch.randn(1, count, 16), labelled(count, "binary"))
+        return AssayState(states, {}, {}, learner.weight_hash()).bytes
+
+    assert size(2) == size(1000)
+
+
+def test_numbers_keep_their_units(learner: InContextModel) -> None:
+    """Answers follow the units of the labels: ten times the values and a shift give ten times the answers, shifted."""
+    points, asked, numbers = torch.randn(1, 8, 16), torch.randn(1, 5, 16), torch.randn(1, 8).double()
+    plain = learner.answer(asked, learner.read_support(points, Labels.of_numbers(numbers))).value
+    other = learner.answer(asked, learner.read_support(points, Labels.of_numbers(10 * numbers - 40))).value
+    torch.testing.assert_close(other, 10 * plain - 40, rtol=1e-4, atol=1e-4)
+
+
+def test_equal_numbers_are_no_error(learner: InContextModel) -> None:
+    """A support whose values are all equal is answered with finite numbers."""
+    state = learner.read_support(torch.randn(1, 4, 16), Labels.of_numbers(torch.full((1, 4), 7.0)))
+    assert torch.isfinite(learner.answer(torch.randn(1, 3, 16), state).value).all()
+
+
+def test_a_molecule_is_encoded_alike_in_any_company(learner: InContextModel) -> None:
+    """A molecule's point does not depend on the others."""
+    whole = learner.encode(SMILES)
+    assert whole.shape == (8, 16)
+    torch.testing.assert_close(learner.encode(SMILES[3:4])[0], whole[3], rtol=1e-4, atol=1e-5)
+    assert learner.encode([]).shape == (0, 16)
+
+
+def test_molecules_that_cannot_be_read_are_refused(learner: InContextModel) -> None:
+    """What RDKit cannot read is an error here; the commands find it first."""
+    with pytest.raises(ValueError, match="C1CC"):
+        learner.encode(["CCO", "C1CC"])
+
+
+def test_directory_round_trip(learner: InContextModel, tmp_path: Path) -> None:
+    """A learner that was saved and loaded answers as before, to the rounding of its weights."""
+    save_in_context(learner, tmp_path)
+    assert is_in_context(tmp_path)
+    again = load_in_context(tmp_path)
+    points, asked, labels = torch.randn(1, 6, 16), torch.randn(1, 4, 16), labelled(6, "binary")
+    one = learner.answer(asked, learner.read_support(points, labels)).value
+    other = again.answer(asked, again.read_support(points, labels)).value
+    torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
+    assert load_in_context(tmp_path).weight_hash() == again.weight_hash()
+
+
+def test_damaged_directories_are_refused(learner: InContextModel, tmp_path: Path) -> None:
+    """The file that is wrong is named."""
+    save_in_context(learner, tmp_path)
+    with pytest.raises(ModelError, match="no in-context learner"):
+        load_in_context("chem-small")
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        load_in_context(tmp_path)
+    (tmp_path / "config.json").write_text('{"format": 1, "family": "in_context", "dime": 3}')
+    with pytest.raises(ModelError, match="dime"):
+        load_in_context(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"dim": 10, "heads": 4}, {"bits": 0}, {"dropout": 1.0}, {"dim": "wide"}])
+def test_settings_that_make_no_learner(wrong: dict[str, object]) -> None:
+    """A setting is refused by its name."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        InContextConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_another_encoder_is_refused() -> None:
+    """A learner trained beside other weights of the language model says so."""
+    made = InContextModel(InContextConfig(bits=64, hidden=8, dim=8, heads=2, encoder_hash="0" * 64), "old")
+    with pytest.raises(ModelError, match="another chem-small"):
+        made.encode(["CCO"])
+
+
+def test_assay_state_round_trip(learner: InContextModel, tmp_path: Path) -> None:
+    """A state comes back from its file as it was, and only to the learner that made it."""
+    states = learner.read_support(torch.randn(2, 5, 16), Labels.of_classes(torch.randint(0, 2, (2, 5))))
+    path = tmp_path / "assay.state"
+    AssayState(states, {"classes": ["0", "1"]}, {"bits": torch.ones(3, dtype=torch.uint8)}, "abc").save(path)
+    found = AssayState.load(path)
+    asked = torch.randn(2, 3, 16)
+    assert torch.equal(learner.answer(asked, found.states).value, learner.answer(asked, states).value)
+    assert found.facts == {"classes": ["0", "1"]}
+    assert found.tables["bits"].tolist() == [1, 1, 1]
+    found.refuse_other("abc", "small")
+    with pytest.raises(ModelError, match="another model"):
+        found.refuse_other("abd", "small")
+
+
+def test_files_that_are_no_assay_state(tmp_path: Path) -> None:
+    """Each kind of wrong file is called what it is."""
+    path = tmp_path / "x.state"
+    with pytest.raises(ModelError, match="cannot read|no state file"):
+        AssayState.load(path)
+    path.write_bytes(b"\x00" * 40)
+    with pytest.raises(ModelError, match="no state file"):
+        AssayState.load(path)

@@ -1,0 +1,73 @@
+"""Episodes: of one assay each, no molecule in support and queries, the same for the same step."""
+
+import numpy as np
+import pytest
+
+from bio_xlstm.tasks.in_context.assays import Assay
+from bio_xlstm.tasks.in_context.episodes import EpisodeSampler
+from bio_xlstm.tasks.in_context.recipe import EpisodeSettings
+
+
+def assay(number: int, rows: int, share: float = 0.5) -> Assay:
+    """Make an assay whose molecules are numbered from 1,000 times its number on."""
+    draw = np.random.default_rng(number)
+    classes = (np.arange(rows) < max(1, round(rows * share))).astype(np.float32)
+    numbers = draw.normal(size=rows).astype(np.float32)
+    relations = draw.choice([-1, 0, 0, 0, 1], rows).astype(np.int8)
+    return Assay(f"A{number}", np.arange(rows) + 1000 * number, classes, numbers, relations)
+
+
+def sampler(**settings: object) -> EpisodeSampler:
+    """Make a sampler over assays of odd sizes."""
+    sizes = [(40, 0.5), (41, 0.3), (63, 0.05), (200, 0.9), (12, 0.5), (37, 0.5)]
+    assays = [assay(number, *size) for number, size in enumerate(sizes)]
+    given = {"supports": (4, 16), "queries": 20, "examples": 150, "steps": 500, **settings}
+    return EpisodeSampler(assays, EpisodeSettings(**given))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("numbers", [0.0, 1.0])
+def test_episodes_are_of_one_assay_and_share_nothing(numbers: float) -> None:
+    """Support and counted queries of an episode are different molecules of one assay."""
+    drawing = sampler(numbers=numbers)
+    for step in range(40):
+        episodes = drawing.draw(step)
+        size = episodes.support.values.shape[1]
+        assert episodes.molecules.shape[1] == size + 20
+        assert episodes.molecules.size <= 150
+        for row, counted in zip(episodes.molecules, episodes.counted.bool().numpy(), strict=True):
+            members = np.concatenate([row[:size], row[size:][counted]])
+            assert len(set(members // 1000)) == 1
+            assert len(set(members)) == len(members)
+            assert counted.sum() >= 8
+
+
+def test_supports_hold_both_classes() -> None:
+    """However rare a class is, and whatever share is drawn."""
+    drawing = sampler(numbers=0.0, unbalanced=1.0)
+    for step in range(60):
+        values = drawing.draw(step).support.values
+        assert ((values > 0).any(1) & (values < 0).any(1)).all()
+
+
+def test_labels_are_those_of_the_molecules() -> None:
+    """Classes and numbers belong to the molecules of their places."""
+    drawing = sampler(numbers=0.0)
+    episodes = drawing.draw(5)
+    pool = {
+        int(one): float(value)
+        for each in drawing.pools["binary"]
+        for one, value in zip(each[1], each[2], strict=True)
+    }
+    size = episodes.support.values.shape[1]
+    for row, support, targets in zip(
+        episodes.molecules, episodes.support.values, episodes.targets, strict=True
+    ):
+        assert [pool[int(one)] for one in row[:size]] == ((support + 1) / 2).tolist()
+        assert [pool[int(one)] for one in row[size:]] == targets.tolist()
+
+
+def test_a_step_draws_the_same_again() -> None:
+    """Episodes depend on seed and step alone."""
+    one, other = sampler().draw(7), sampler().draw(7)
+    assert np.array_equal(one.molecules, other.molecules)
+    assert not np.array_equal(one.molecules, sampler(seed=1).draw(7).molecules) or len(one.molecules) == 0

@@ -1,0 +1,125 @@
+"""Training: a stopped run ends as an undisturbed one, learns, and refuses what does not fit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.in_context.directory import load_in_context
+from bio_xlstm.tasks.in_context.recipe import is_learner_recipe, read_learner_recipe
+from bio_xlstm.tasks.in_context.training import train_learner
+from bio_xlstm.tasks.pretrain.stop_request import StopRequest
+
+from .conftest import write_assays
+
+
+class StopAfter(StopRequest):
+    """Ask to stop at some step, as a signal would."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def asked(self) -> bool:
+        """Say yes after some looks."""
+        self.looks -= 1
+        return self.looks < 0
+
+    @asked.setter
+    def asked(self, value: bool) -> None:
+        """Take no notice."""
+
+
+def test_a_stopped_run_ends_as_an_undisturbed_one(recipe_file: Path) -> None:
+    """Weights are equal bit for bit, and so is the log."""
+    recipe, data = read_learner_recipe(recipe_file), recipe_file.parent
+    cache = data / "cache"
+    whole = train_learner(recipe, data, data / "whole", cache=cache)
+    assert whole.written
+    assert set(whole.held_out) == {"delta_auc_pr_16", "delta_auc_pr_64"}
+    stopped = train_learner(recipe, data, data / "parts", cache=cache, stop=StopAfter(7))
+    assert (stopped.steps, stopped.written) == (7, False)
+    again = train_learner(recipe, data, data / "parts", cache=cache)
+    assert (again.steps, again.written) == (12, True)
+    one, other = (load_in_context(data / name) for name in ("whole", "parts"))
+    assert one.weight_hash() == other.weight_hash()
+    assert "trained on" in (data / "whole" / "README.md").read_text()
+    with pytest.raises(OutputError, match="finished model"):
+        train_learner(recipe, data, data / "whole", cache=cache)
+
+
+def test_another_recipe_does_not_go_on(recipe_file: Path) -> None:
+    """A checkpoint of another recipe is refused."""
+    data = recipe_file.parent
+    train_learner(
+        read_learner_recipe(recipe_file), data, data / "out", cache=data / "cache", stop=StopAfter(4)
+    )
+    with pytest.raises(ConfigError, match="another recipe"):
+        train_learner(read_learner_recipe(recipe_file, seed=5), data, data / "out", cache=data / "cache")
+
+
+def test_it_learns_to_learn(recipe_file: Path) -> None:
+    """After some steps on assays in which one group decides, unseen assays of the kind are answered well."""
+    data = recipe_file.parent
+    write_assays(data / "train.tsv", [f"T{number}" for number in range(60)])
+    recipe = read_learner_recipe(recipe_file, steps=150, learning_rate=3e-3)
+    found = train_learner(recipe, data, data / "out", cache=data / "cache")
+    assert found.held_out["delta_auc_pr_16"] > 0.15
+
+
+def test_evaluation_assays_are_kept_apart(recipe_file: Path) -> None:
+    """A table that shares an assay with the validation table is refused: it would be looked at and learned."""
+    data = recipe_file.parent
+    table = (data / "valid.tsv").read_text()
+    (data / "valid.tsv").write_text(table.replace("\tV1\t", "\tT3\t"))
+    with pytest.raises(ConfigError, match="'T3' is in the training and the validation table"):
+        train_learner(read_learner_recipe(recipe_file), data, data / "out", cache=data / "cache")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("steps = 12", "stepps = 12", "no setting 'stepps'"),
+        ("steps = 12", 'steps = "many"', "steps cannot be 'many'"),
+        ("warmup = 2", "warmup = 40", "warmup"),
+        ("supports = [4, 8]", "supports = [1]", "supports"),
+        ("examples = 120", "examples = 9", "examples"),
+        ("bits = 256", "bits = 0", "bits"),
+        ('train = "train.tsv"', "", "train"),
+        ("[training]", "[trainings]", "trainings"),
+    ],
+)
+def test_recipes_that_make_no_sense(recipe_file: Path, old: str, new: str, message: str) -> None:
+    """The setting is named."""
+    recipe_file.write_text(recipe_file.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        read_learner_recipe(recipe_file)
+
+
+def test_recipes_are_told_apart(recipe_file: Path, root: Path) -> None:
+    """A recipe of a language model is not one of a learner, nor is a file that cannot be read."""
+    assert is_learner_recipe(recipe_file)
+    assert is_learner_recipe(root / "recipes" / "chem-icl.toml")
+    assert not is_learner_recipe(root / "recipes" / "chem-small.toml")
+    assert not is_learner_recipe(recipe_file.parent / "nowhere.toml")
+    read_learner_recipe(root / "recipes" / "chem-icl.toml")
+
+
+def test_gradients_reach_everything(recipe_file: Path) -> None:
+    """No weight is left out of training."""
+    from bio_xlstm.tasks.in_context.episodes import EpisodeSampler
+    from bio_xlstm.tasks.in_context.training import _new_model, _prepare, episode_loss
+
+    recipe, data = read_learner_recipe(recipe_file), recipe_file.parent
+    model = _new_model(recipe)
+    corpus = _prepare(recipe, model, data, data / "cache")
+    sampler = EpisodeSampler(corpus.train.assays, recipe.training)
+    for step in range(8):
+        episode_loss(model, corpus.described, sampler.draw(step)).backward()
+    unused = [
+        name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()
+    ]
+    assert unused == []
+    assert torch.isfinite(torch.cat([weight.grad.flatten() for weight in model.parameters()])).all()
