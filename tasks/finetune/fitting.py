@@ -54,8 +54,9 @@ def fit_member(
         curve=request.head if frozen else "linear",
     )
     record: dict[str, Any] = {"seed": seed, "round": number // request.ensemble, "head": chosen._asdict()}
+    record["sees"] = in_words(chosen, plan.layers)
     if frozen:
-        say(f"head     {in_words(chosen, plan.layers)}")
+        say(f"head     {record['sees']}")
         return Fitted(member, answer_embedded(plan, member, embedded, every), record, chosen)
     from bio_xlstm.tasks.finetune.tune import tune_member
 

@@ -7,7 +7,7 @@ from bio_xlstm.tasks.report.markup import Markup, element, joined
 from bio_xlstm.tasks.report.plot import Plot, line, picture, segment
 from bio_xlstm.tasks.report.run_files import RunFiles
 from bio_xlstm.tasks.report.scale import linear, logarithmic
-from bio_xlstm.tasks.report.tables import metric, note, pictures
+from bio_xlstm.tasks.report.tables import facts, metric, note, pictures
 from bio_xlstm.tasks.report.verdict import best_baseline
 
 TITLE = "Learning"
@@ -16,6 +16,28 @@ _DRAWN = 4
 
 
 def learning_part(run: RunFiles) -> Markup:
+    """Say what the heads see, and draw how they learned."""
+    return joined(_heads(run), _drawn(run))
+
+
+def _heads(run: RunFiles) -> Markup | None:
+    """Say what cross-validation let the head of every member see, members that see the same in one line."""
+    seen: dict[str, list[str]] = {}
+    for number, one in enumerate(run.metrics["members"]):
+        if one.get("sees"):
+            seen.setdefault(one["sees"], []).append(str(number + 1))
+    if not seen:
+        return None
+    alone = len(run.metrics["members"]) == 1
+    found = facts(
+        {("Head" if alone else f"Head of {', '.join(members)}"): words for words, members in seen.items()}
+    )
+    if run.metrics["method"] == "head":
+        return found
+    return joined(found, element("p", "Training began with this head, and changed it."))
+
+
+def _drawn(run: RunFiles) -> Markup:
     """Draw the learning curve, and the losses of every member that was tuned."""
     tuned = [
         (number, one["training"]["curve"])

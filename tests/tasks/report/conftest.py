@@ -131,7 +131,7 @@ def make_run(tmp_path: Path) -> Make:
                 "constant": [], "class_counts": {}, "lengths": [3, 9, 18], "value_range": {target: [-2, 0, 2]},
                 "notes": [f"a note about {target}"], "lines": [],
             },
-            "members": [{"seed": 0, "round": 0, "head": {}}],
+            "members": [{"seed": 0, "round": 0, "head": {}, "sees": f"embedding of layer 3 + {HOSTILE}"}],
             "seed": 0,
             "settings": {"input": "/data/assay.csv", "bootstrap": 50, "targets": [target], "model": None},
         }  # fmt: skip

@@ -59,6 +59,12 @@ def test_hostile_names_and_sequences_stay_text(make_run: Make, kind: str) -> Non
     assert HOSTILE in document.text and not document.all("script")
 
 
+def test_what_the_head_sees_is_said(make_run: Make) -> None:
+    """The views that cross-validation took stand in the report, not in metrics.json alone."""
+    _, document = read(make_run())
+    assert f"embedding of layer 3 + {HOSTILE}" in document.text
+
+
 def test_the_winner_is_named(make_run: Make) -> None:
     _, document = read(make_run(noise=0.1, baseline_noise=3))
     assert "Better than every baseline; the best of them is 'simple'" in document.text
