@@ -11,6 +11,8 @@ from bio_xlstm.tasks.generate.molecule import Demands, measure, refuse
 from bio_xlstm.tasks.generate.repeats import remarks
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
 
+TOO_LONG = "too long"
+
 
 class Judge(Protocol):
     """Turn a sample into a candidate."""
@@ -34,7 +36,7 @@ class MoleculeJudge:
         text = self.tokenizer.decode(sample.ids)
         found = _plain(sample, text)
         if not sample.ended:
-            return found._replace(reason="too long" if self.demands.valid else "")
+            return found._replace(reason=TOO_LONG if self.demands.valid else "")
         with BlockLogs():
             molecule = Chem.MolFromSmiles(text) if text else None
         if molecule is None:
@@ -63,7 +65,7 @@ class SequenceJudge:
         text = self.tokenizer.decode(sample.ids)
         valid = bool(text) and (sample.ended or not self.ends)
         refused = self.valid_only and not valid
-        reason = "" if not refused else "empty" if not text else "too long"
+        reason = "" if not refused else "empty" if not text else TOO_LONG
         return _plain(sample, text)._replace(
             valid=valid,
             canonical=text if valid else "",

@@ -125,6 +125,11 @@ class GenerateRequest:
         """Refuse ways of drawing that exclude each other."""
         if self.preset is not None:
             check_choice("--preset", self.preset, PRESETS)
+            if self.infill and not self.keep_length:
+                raise ConfigError(
+                    f"--preset {self.preset} draws without refusing anything: with --infill it needs --keep-length, "
+                    "as spans of any length may come to no end"
+                )
             if self.context is None or self.choosy or self.context_size is not None:
                 raise ConfigError(
                     f"--preset {self.preset} needs --context, and draws without refusing anything"
@@ -178,8 +183,11 @@ class GenerateRequest:
     @property
     def choosy(self) -> bool:
         """Tell whether what is drawn may be refused, so that more is drawn than asked for."""
+        # spans of any length may come to no end
+        open_ended = bool(self.infill) and not self.keep_length
         return bool(
-            self.valid_only
+            open_ended
+            or self.valid_only
             or self.unique
             or self.exclude
             or self.filter_smarts

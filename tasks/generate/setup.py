@@ -26,7 +26,7 @@ from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.finished import finished_record
 from bio_xlstm.tasks.generate.candidate import Candidate
 from bio_xlstm.tasks.generate.given import read_begins, read_redesign, read_states
-from bio_xlstm.tasks.generate.judging import Judge, MoleculeJudge, SequenceJudge, respelled
+from bio_xlstm.tasks.generate.judging import TOO_LONG, Judge, MoleculeJudge, SequenceJudge, respelled
 from bio_xlstm.tasks.generate.known import known_keys
 from bio_xlstm.tasks.generate.molecule import MEASURES, Demands, substructure
 from bio_xlstm.tasks.generate.openings import Openings
@@ -43,6 +43,7 @@ from bio_xlstm.tasks.pretrain.room import main_memory
 from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.text import read_record
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # sequences drawn at once, as far as their memories fit into so many bytes
 SLOTS = {"cpu": 128}
@@ -88,14 +89,16 @@ class Job:
             drawn = sample
             sample = drawn._replace(ids=self.redesign.fill(self.model.tokenizer, drawn.ids))
             found = self.judge(sample)
+            reason = found.reason if drawn.ended else TOO_LONG
             # what is remarkable about the given protein is no fault of the model
             natural = remarks(self.model.tokenizer.decode(self.redesign.ids), self.model.kind)
             notes = tuple(note for note in found.notes if note not in natural)
-            return found._replace(tokens=len(drawn.ids) + drawn.ended, notes=notes)
+            return found._replace(tokens=len(drawn.ids) + drawn.ended, notes=notes, reason=reason)
         found = self.judge(self._respelled(sample))
         if not reads_strands(self.model):
             return found
-        return found._replace(measured=(round(both_strands(self.model, sample), 4),))
+        state = self.openings.state(sample.number)
+        return found._replace(measured=(round(both_strands(self.model, sample, state), 4),))
 
     def _respelled(self, sample: Sample) -> Sample:
         """Count the log-probability of the tokens by which a text is read, where a model wrote it with others."""
@@ -147,8 +150,7 @@ def _open_job(request: GenerateRequest, say: Say) -> Job:
     sampling = request.sampling(LONGEST[model.kind])
     redesign = read_redesign(request, model, say)
     if redesign is not None:
-        # what is given is not drawn
-        sampling = replace(sampling, longest=request.max_length or len(redesign.ids))
+        sampling = replace(sampling, longest=_room(request, redesign))
     scaffold = read_scaffold(request.scaffold) if request.scaffold is not None else None
     begins = read_begins(request, model, redesign, scaffold, say)
     openings = Openings(read_states(request, model, say), begins)
@@ -182,6 +184,18 @@ def _open_job(request: GenerateRequest, say: Say) -> Job:
         form,
         describe(request, model, form),
     )
+
+
+def _room(request: GenerateRequest, redesign: Redesign) -> int:
+    """Return how many tokens are drawn at most for the spans of a protein: what is given is not drawn."""
+    least = redesign.least(keep_length=request.keep_length)
+    if request.max_length is not None and request.max_length < least:
+        what = f"{redesign.hidden} residues" if request.keep_length else counted(len(redesign.spans), "span")
+        raise ConfigError(
+            f"--max-length {request.max_length} is too short for {what} made anew: with masks between spans and "
+            f"the stop they take at least {least} tokens"
+        )
+    return request.max_length or redesign.longest
 
 
 def open_model(request: GenerateRequest, say: Say) -> SequenceModel:

@@ -23,6 +23,20 @@ class Redesign(NamedTuple):
     ids: np.ndarray  # (T,) the whole protein
     spans: tuple[Span, ...]  # begin and end, from 0, in their order
 
+    def least(self, *, keep_length: bool) -> int:
+        """Return the fewest tokens that finish all spans: residues, masks between them, and the stop."""
+        return len(self.spans) + (self.hidden if keep_length else 0)
+
+    @property
+    def hidden(self) -> int:
+        """Return how many residues are made anew."""
+        return sum(end - begin for begin, end in self.spans)
+
+    @property
+    def longest(self) -> int:
+        """Return how many tokens are drawn at most where nothing is said: spans as long as the whole protein."""
+        return len(self.ids) + len(self.spans)
+
     def fill(self, tokenizer: Tokenizer, drawn: np.ndarray) -> np.ndarray:
         """Put what was drawn, spans with masks between them, into the protein; a span that was not reached is empty."""
         masks = InfillTokens.of(tokenizer).masks

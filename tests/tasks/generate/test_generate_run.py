@@ -173,6 +173,21 @@ def test_dna_is_judged_on_both_strands_where_its_model_reads_them(
         assert float(row[COLUMN]) == pytest.approx(wanted, rel=1e-4)
 
 
+def test_both_strands_are_read_after_the_context(generate: Generate) -> None:
+    model = bx.build("dna", dim=32, blocks=1, heads=2, reverse_complement="post_hoc", seed=1)
+    model.save("strands")
+    Path("genes.fna").write_text(">a\nACGTTGCAACGGTTACGATC\n>b\nTTGACCA\n")
+    generate(model="strands", context="genes.fna", count=12, prompt="ACG", max_length=30)
+    rows = rows_of()
+    state = model.encode_context(["ACGTTGCAACGGTTACGATC", "TTGACCA"])
+    ids = [model.tokenizer.encode(row["sequence"]) for row in rows]
+    after, alone = (score_batch(model, ids, direction="both", state=of) for of in (state, None))
+    for row, with_context, without in zip(rows, after, alone, strict=True):
+        kept = slice(None if row["ended"] == "true" else -1)
+        assert float(row[COLUMN]) == pytest.approx(float(with_context.logprobs[kept].sum()), abs=2e-3)
+        assert abs(float(row[COLUMN]) - float(without.logprobs[kept].sum())) > 1e-2
+
+
 def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -> None:
     generate(count=3, output="out.smi")
     assert [line.split()[1] for line in Path("out.smi").read_text().splitlines()] == [

@@ -91,6 +91,38 @@ def test_the_command_keeps_the_flanks(generate: Generate) -> None:
     assert {len(row["sequence"]) for row in rows_of()} == {len(PROTEIN)}
 
 
+def test_spans_have_room_for_masks_and_the_stop(generate: Generate) -> None:
+    # two spans that are all of the protein: a mask between them, a stop behind
+    for spans in (("1-20", "21-33"), ("1-33",)):
+        generate(model=None, protein=PROTEIN, infill=spans, keep_length=True, count=4)
+        assert {(len(row["sequence"]), row["ended"]) for row in rows_of()} == {(len(PROTEIN), "true")}
+    for options, message in (
+        (
+            {"infill": ("5-9", "12-13"), "keep_length": True, "max_length": 8},
+            "--max-length 8 is too short for 7 residues made anew: with masks between spans and the stop they take at "
+            "least 9 tokens",
+        ),
+        ({"infill": ("5-9", "12-13"), "max_length": 1}, "--max-length 1 is too short for 2 spans made anew"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            generate(model=None, protein=PROTEIN, count=2, **options)
+        assert message in str(error.value)
+    generate(model=None, protein=PROTEIN, infill=("5-9", "12-13"), keep_length=True, max_length=9, count=2)
+    assert {row["ended"] for row in rows_of()} == {"true"}
+
+
+def test_what_does_not_finish_its_spans_is_refused(generate: Generate) -> None:
+    spans = {"model": None, "protein": "MKTAYIAKQR", "infill": ("1-3", "5-6", "8-10"), "max_length": 9}
+    outcome = generate(**spans, count=8)
+    rows = rows_of()
+    assert len(rows) == 8 and {row["ended"] for row in rows} == {"true"}
+    assert " too long" in outcome.lines[-2] and any(int(row["index"]) >= 8 for row in rows)
+    with pytest.raises(
+        ConfigError, match="--preset prot-xlstm draws without refusing anything: with --infill it"
+    ):
+        generate(**(spans | {"max_length": None}), context="a", preset="prot-xlstm")
+
+
 def test_spans_that_do_not_fit_are_refused(generate: Generate, tiny_models: dict[str, str]) -> None:
     for texts, message in (
         (["30-99"], "--infill 30-99 is outside the protein, which has residues 1 to 33"),
