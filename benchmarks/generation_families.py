@@ -96,7 +96,7 @@ def draw_family(path: Path, tokens: int | None, count: int, folder: Path) -> dic
         "perplexity": float(np.median([float(row["perplexity"]) for row in rows])),
     }
     if has_pyhmmer():
-        bits = scores(read_profile(path), texts)
+        bits, hit = scores(read_profile(path), texts)
         found |= {"bits, mean": float(bits.mean()), "bits, best tenth": float(np.quantile(bits, 0.9))}
-        found |= {"above 0 bits": float((bits > 0).mean())}
+        found |= {"above 0 bits": float((bits > 0).mean()), "hits": float(hit.mean())}
     return found

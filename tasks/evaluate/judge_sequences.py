@@ -10,7 +10,7 @@ from bio_xlstm.tasks.evaluate.evaluation import Evaluation, Sample
 from bio_xlstm.tasks.evaluate.inputs import Entry
 from bio_xlstm.tasks.evaluate.kmers import spectrum
 from bio_xlstm.tasks.evaluate.letters import LETTERS, measure
-from bio_xlstm.tasks.evaluate.metric import NO_REFERENCE, Metric, beside, explained
+from bio_xlstm.tasks.evaluate.metric import NO_REFERENCE, Metric, beside, explained, missing, share
 from bio_xlstm.tasks.evaluate.nearest import CANDIDATES, nearest_distances
 from bio_xlstm.tasks.evaluate.profile import MISSING_PYHMMER, scores
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
@@ -23,7 +23,8 @@ _NEAREST = (
     "share of differing columns in the global alignment (1, -1, gaps -1) with the nearest real sequence, the best "
     f"scored of the {CANDIDATES} that share most words of 3 residues; beside it one half of the reference to the other"
 )
-_PROFILE = "bit score of the whole sequence against the profile, no filters, 0 without a hit"
+_PROFILE = "bit score of the whole sequence against the profile, no filters; without a hit the Forward score of HMMER"
+_HITS = "share of the valid sequences of which HMMER finds some part like the profile, no filters"
 
 
 def judge_sequences(
@@ -97,11 +98,14 @@ def _fit(texts: list[str], real: list[str] | None, path: str | None, profile: An
     if profile is None:
         nothing = np.full(len(texts), np.nan)
         why = NO_PROFILE if path is None else MISSING_PYHMMER
-        return nothing, None, explained(scored("profile_score", nothing, None, _PROFILE), why)
-    values = scores(profile, texts)
-    natural = None if real is None else scores(profile, real)
-    found = scored("profile_score", values, natural, _PROFILE)
-    return values, natural, explained(found, NO_REFERENCE if real is None and texts else TOO_FEW)
+        found = [*scored("profile_score", nothing, None, _PROFILE), missing("profile_hits", _HITS, "")]
+        return nothing, None, explained(found, why)
+    fit = scores(profile, texts)
+    natural = scores(profile, real or [])
+    hits = beside(*([share("profile_hits", int(of.hit.sum()), len(of.hit), _HITS)] for of in (fit, natural)))
+    found = scored("profile_score", fit.bits, None if real is None else natural.bits, _PROFILE) + hits
+    why = NO_REFERENCE if real is None and texts else TOO_FEW
+    return fit.bits, None if real is None else natural.bits, explained(found, why)
 
 
 def _rows(

@@ -4,18 +4,26 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.records.alignment import read_alignment
+from bio_xlstm.tasks.evaluate.forward import forward_scores
 
 MISSING_PYHMMER = (
     "the profile score is not measured: the package pyhmmer is not installed "
     "(pip install 'bio-xlstm[protein-eval]', or pyhmmer alone)"
 )
 HMM_SUFFIX = ".hmm"
+
+
+class Fit(NamedTuple):
+    """Hold how well N sequences fit a profile."""
+
+    bits: np.ndarray  # (N,) of the whole sequence
+    hit: np.ndarray  # (N,) bool, whether some part of it looks like a domain of the family
 
 
 def has_pyhmmer() -> bool:
@@ -36,12 +44,16 @@ def read_profile(path: str | os.PathLike[str]) -> Any:
     return _from_columns(family.columns)
 
 
-def scores(profile: Any, texts: Sequence[str]) -> np.ndarray:
-    """Return the bit score of every whole sequence (N,), without any filter; 0 where the profile fits nowhere."""
+def scores(profile: Any, texts: Sequence[str]) -> Fit:
+    """Score every whole sequence without any filter.
+
+    HMMER reports nothing of a sequence in which no part looks like a domain. It gets the score that HMMER holds against
+    its thresholds, over all alignments: 0 bits would be more than weak hits have.
+    """
     from pyhmmer.easel import TextSequence, TextSequenceBlock
     from pyhmmer.plan7 import Background, Pipeline
 
-    found = np.zeros(len(texts))
+    found = Fit(np.zeros(len(texts)), np.zeros(len(texts), bool))
     if not texts:
         return found
     named = [TextSequence(name=str(n).encode(), sequence=text) for n, text in enumerate(texts)]
@@ -50,7 +62,9 @@ def scores(profile: Any, texts: Sequence[str]) -> np.ndarray:
     free = {"bias_filter": False, "F1": 1.0, "F2": 1.0, "F3": 1.0, "E": float("inf")}
     pipeline = Pipeline(profile.alphabet, background=Background(profile.alphabet), Z=len(texts), **free)
     for hit in pipeline.search_hmm(profile, block):
-        found[int(hit.name)] = hit.score
+        found.bits[int(hit.name)], found.hit[int(hit.name)] = hit.score, True
+    missed = np.flatnonzero(~found.hit)
+    found.bits[missed] = forward_scores(profile, [texts[number] for number in missed.tolist()])
     return found
 
 
