@@ -26,7 +26,7 @@ def list_models(quiet: bool, verbose: bool) -> None:
             model.kind,
             f"{model.parameters / 1e6:.2f} M",
             str(model.config["dim"]),
-            str(model.config["blocks"] + 1),
+            "" if model.learner else str(model.config["blocks"] + 1),
             f"{model.bytes / 1e6:.1f}",
             model.direction,
         )
@@ -42,8 +42,7 @@ def list_models(quiet: bool, verbose: bool) -> None:
 @options.talk
 def info(model: str, quiet: bool, verbose: bool) -> None:
     """Describe MODEL: a bundled name, a model directory or a hub id."""
-    import bio_xlstm as bx
-    from bio_xlstm.tasks.catalogue import summarise
+    from bio_xlstm.tasks.catalogue import summarise, weight_hash
 
     found = summarise(model)
     facts = {
@@ -51,10 +50,15 @@ def info(model: str, quiet: bool, verbose: bool) -> None:
         "directory": str(found.directory),
         "reads": f"{found.kind}, {found.direction}",
         "parameters": f"{found.parameters:,}",
-        "dimensions": f"{found.config['dim']} per token or sequence",
-        "layers": f"0 (embedding) to {found.config['blocks']} (or -1, after the final norm)",
-        "vocabulary": f"{len(found.symbols)} symbols: {shown(found.symbols)}",
-        "weight hash": bx.load(model).weight_hash(),
+    }
+    if not found.learner:
+        facts |= {
+            "dimensions": f"{found.config['dim']} per token or sequence",
+            "layers": f"0 (embedding) to {found.config['blocks']} (or -1, after the final norm)",
+            "vocabulary": f"{len(found.symbols)} symbols: {shown(found.symbols)}",
+        }
+    facts |= {
+        "weight hash": weight_hash(model),
         "licence": found.licence or "not stated in the model card",
         "training data": found.data or "not stated in the model card",
     }

@@ -6,8 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from bio_xlstm.errors import ModelError
-from bio_xlstm.models.directory import CARD, TOKENIZER, WEIGHTS, bundled_names, read_config, resolve
+from bio_xlstm.in_context.config import FAMILY as LEARNER
+from bio_xlstm.models.directory import (
+    CARD,
+    TOKENIZER,
+    WEIGHTS,
+    bundled_learners,
+    bundled_names,
+    read_config,
+    resolve,
+)
 from bio_xlstm.tokenizers import load_tokenizer
+
+# what in-context learners read
+LEARNER_KIND = "smiles"
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class ModelSummary:
     kind: str
     """What the model reads: dna, protein or smiles."""
     symbols: tuple[str, ...]
-    """The vocabulary in the order of the ids."""
+    """The vocabulary in the order of the ids; none of an in-context learner."""
     parameters: int
     """How many numbers the weights hold."""
     bytes: int
@@ -32,8 +44,15 @@ class ModelSummary:
     """The data sets that the model card lists; empty where it lists none."""
 
     @property
+    def learner(self) -> bool:
+        """Tell whether this is an in-context learner, which reads sequences through a language model."""
+        return self.config.get("family") == LEARNER
+
+    @property
     def direction(self) -> str:
         """Say how the model reads."""
+        if self.learner:
+            return f"labelled examples in any order, through {self.config.get('encoder')}"
         how = str(self.config.get("direction", "causal"))
         strands = {"post_hoc": ", strands averaged", "equivariant": ", both strands alike"}
         tied = strands.get(str(self.config.get("reverse_complement", "none")), "")
@@ -41,8 +60,8 @@ class ModelSummary:
 
 
 def bundled_models() -> list[ModelSummary]:
-    """Describe the models that come with the library."""
-    return [summarise(name) for name in bundled_names()]
+    """Describe the models that come with the library, language models first."""
+    return [summarise(name) for name in (*bundled_names(), *bundled_learners())]
 
 
 def summarise(name_or_path: str | Path) -> ModelSummary:
@@ -53,17 +72,18 @@ def summarise(name_or_path: str | Path) -> ModelSummary:
     """
     directory = resolve(name_or_path)
     config = read_config(directory)
-    for file in (TOKENIZER, WEIGHTS):
+    learner = config.get("family") == LEARNER
+    for file in (WEIGHTS,) if learner else (TOKENIZER, WEIGHTS):
         if not (directory / file).is_file():
             raise ModelError(f"{directory} is not a complete model directory: {file} is missing")
-    tokenizer = load_tokenizer(directory / TOKENIZER)
+    tokenizer = None if learner else load_tokenizer(directory / TOKENIZER)
     card = _read_card(directory)
     return ModelSummary(
         name=str(config.pop("name", directory.resolve().name)),
         directory=directory,
         config=config,
-        kind=tokenizer.kind,
-        symbols=tuple(tokenizer.vocabulary.symbols),
+        kind=LEARNER_KIND if tokenizer is None else tokenizer.kind,
+        symbols=() if tokenizer is None else tuple(tokenizer.vocabulary.symbols),
         parameters=count_parameters(directory / WEIGHTS),
         bytes=sum(path.stat().st_size for path in directory.iterdir() if path.is_file()),
         licence=licence_in(card),
@@ -83,6 +103,15 @@ def count_parameters(weights: Path) -> int:
             return sum(prod(file.get_slice(name).get_shape()) for name in names)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights} is damaged: {error}") from None
+
+
+def weight_hash(name_or_path: str | Path) -> str:
+    """Load a model or an in-context learner and return the hash of its weights."""
+    from bio_xlstm.in_context.directory import is_in_context, load_in_context
+    from bio_xlstm.models.directory import load
+
+    loads = load_in_context if is_in_context(name_or_path) else load
+    return loads(name_or_path).weight_hash()
 
 
 def licence(name_or_path: str | Path) -> str:

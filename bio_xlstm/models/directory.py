@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.in_context.config import FAMILY as LEARNER
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,13 @@ DEFAULT_CAUSAL_MODELS = {**DEFAULT_MODELS, "dna": "dna-causal"}
 
 
 def bundled_names() -> list[str]:
-    """List the models that come with the library."""
-    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))
+    """List the language models that come with the library."""
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{TOKENIZER}"))
+
+
+def bundled_learners() -> list[str]:
+    """List the in-context learners that come with the library: they read sequences through a language model."""
+    return sorted({path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}")} - set(bundled_names()))
 
 
 def default_model(kind: str, *, causal: bool = False) -> str:
@@ -37,7 +43,8 @@ def resolve(name_or_path: str | Path) -> Path:
     if not isinstance(name_or_path, str | Path) or not str(name_or_path):
         raise ModelError(f"a model is named by text or by a path, not by {name_or_path!r}")
     name = str(name_or_path)
-    if name in bundled_names():
+    bundled = [*bundled_names(), *bundled_learners()]
+    if name in bundled:
         return BUNDLED / name
     path = Path(name_or_path)
     if path.is_dir():
@@ -45,7 +52,7 @@ def resolve(name_or_path: str | Path) -> Path:
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.exists():
         return _from_hub(name)
     raise ModelError(
-        f"there is no model {name!r}: give a bundled name ({', '.join(bundled_names()) or 'none installed'}), "
+        f"there is no model {name!r}: give a bundled name ({', '.join(bundled) or 'none installed'}), "
         "a model directory or a hub id (owner/name)"
     )
 
@@ -71,6 +78,10 @@ def load(
         raise ModelError(f"dtype must be a torch dtype such as torch.float32, not {dtype!r}")
     directory = resolve(name_or_path)
     settings = read_config(directory)
+    if settings.get("family") == LEARNER:
+        raise ModelError(
+            f"{name_or_path} is an in-context learner, not a language model; bioxlstm predict --support uses it"
+        )
     device = _checked_device(device)
     tokenizer = load_tokenizer(_existing(directory, TOKENIZER))
     name = settings.pop("name", directory.resolve().name)

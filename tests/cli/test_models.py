@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import bio_xlstm as bx
 from bio_xlstm.cli.models import models
 from bio_xlstm.errors import ModelError
-from bio_xlstm.models.directory import bundled_names
+from bio_xlstm.models.directory import bundled_learners, bundled_names
 
 CARD = """# tiny
 
@@ -81,4 +81,4 @@ def test_list_names_every_bundled_model() -> None:
     assert result.exit_code == 0
     head, *rows = result.output.splitlines()
     assert head.split() == ["name", "reads", "parameters", "dimensions", "layers", "MB", "direction"]
-    assert [row.split()[0] for row in rows] == bundled_names()
+    assert [row.split()[0] for row in rows] == [*bundled_names(), *bundled_learners()]
