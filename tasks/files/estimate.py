@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from bio_xlstm.errors import OutputError
 from bio_xlstm.tasks.files.job import FileJob
 from bio_xlstm.tasks.parts_folder import parts_folder
@@ -44,11 +42,9 @@ def check_disk(job: FileJob) -> None:
 
 def measure_speed(job: FileJob) -> float:
     """Return tokens per second, measured on a few sequences of the input's average length."""
-    tokenizer = job.model.tokenizer
     length = max(1, job.survey.letters // max(job.survey.records, 1))
     length = min(length, _MEASURED_TOKENS)
-    symbols = np.flatnonzero(tokenizer.targets).astype(tokenizer.dtype)
-    sequences = [np.resize(symbols, length)] * max(1, min(_MEASURED_TOKENS // length, job.survey.records))
+    sequences = [job.example(length)] * max(1, min(_MEASURED_TOKENS // length, job.survey.records))
     job.worker(sequences[:1])
     begun = time.perf_counter()
     job.worker(sequences)

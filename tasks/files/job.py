@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
+import numpy as np
+
 from bio_xlstm.records import Record
 from bio_xlstm.tasks.files.prepare import Preparation, Ready
 from bio_xlstm.tasks.files.request import FileRequest
@@ -85,6 +87,11 @@ class FileJob(ABC):
     def model(self) -> "SequenceModel":
         """Return the model."""
         return self.worker.model
+
+    def example(self, length: int) -> np.ndarray:
+        """Return a sequence of token ids (length,) that takes as long as any other of this length."""
+        tokenizer = self.model.tokenizer
+        return np.resize(np.flatnonzero(tokenizer.targets).astype(tokenizer.dtype), length)
 
     def records(self) -> Iterator[Record]:
         """Yield the records of this run: all, or those of its limit and shard."""

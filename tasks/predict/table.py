@@ -7,8 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from bio_xlstm.tasks.finetune.columns import write_cells
-from bio_xlstm.tasks.predict.assemble import numbers_in
 from bio_xlstm.tasks.predict.result import Header, PredictResult
 from bio_xlstm.tasks.provenance import KEY
 from bio_xlstm.tasks.writers.part import Part
@@ -27,7 +25,7 @@ class Lines:
 
     def of(self, part: Part) -> Iterator[list[Any]]:
         """Yield one line per row of a part; rows that are not good have empty cells."""
-        cells = write_cells(self.header.task, numbers_in(part), self.header.threshold)
+        cells = self.header.write(part)
         empty = [""] * len(self.header.predicted)
         for row, own in zip(part.rows, cells, strict=True):
             given = next(found for number, found in self._input if number == row.row)
