@@ -124,6 +124,14 @@ reading: Decorator = stacked(
     click.option("--column", help="Column of a table that holds the sequences."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N records only."),
 )
+support: Decorator = stacked(
+    click.option("--support", metavar="FILE", help="Table of labelled molecules to learn from in context."),
+    click.option("--support-column", metavar="NAME", help="Its column of molecules.  [default: found out]"),
+    click.option("--target", metavar="NAME", help="Its column of labels.  [default: found out]"),
+    click.option(
+        "--task", type=click.Choice(("binary", "regression")), help="What labels are.  [default: found out]"
+    ),
+)
 place: Decorator = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:NUMBER or mps."
 )

@@ -9,11 +9,21 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, Transfo
 from bio_xlstm.errors import ConfigError, SequenceError
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import POOLS, RC, check_choice
+from bio_xlstm.tasks.in_context.estimators import InContextClassifier, InContextRegressor
 from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, readable_ids
 from bio_xlstm.tasks.sequence_predictor import SequencePredictor
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
+
+
+__all__ = [
+    "InContextClassifier",
+    "InContextRegressor",
+    "SequenceClassifier",
+    "SequenceEmbedder",
+    "SequenceRegressor",
+]
 
 
 class SequenceEmbedder(LoadedModel, TransformerMixin, BaseEstimator):

@@ -5,22 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bio_xlstm.context import read_context
-from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.models.directory import default_model, load
 from bio_xlstm.records import open_records
 from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.choices import check_seed
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, dtype_name
-from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
 from bio_xlstm.tasks.generate.streams import kept
 from bio_xlstm.tasks.generate.words import NOUNS
-from bio_xlstm.tasks.journal import store_file
+from bio_xlstm.tasks.in_context.states import describe_assay, is_assay_state
 from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
+from bio_xlstm.tasks.state_files import check_new, store_state
 from bio_xlstm.tasks.writers.result import beside_record, read_json
-from bio_xlstm.tasks.writing import writing
 from bio_xlstm.tokenizers.tokenizer import counted
 
 # tokens that are read at once
@@ -57,10 +56,7 @@ def build_state(request: StateRequest, say: Callable[[str], None] = lambda line:
     The same context given to `generate` or `score` has the same effect. Raises InputError, ModelError, ConfigError
     and OutputError.
     """
-    output = Path(request.output)
-    check_place(request.input, request.output, "state build", request.overwrite)
-    if output.exists() and not request.overwrite:
-        raise OutputError(f"{output} exists; use --overwrite to replace it")
+    check_new(request.input, request.output, overwrite=request.overwrite)
     with kept(request.input) as source:
         assert source is not None
         readable = replace(request, input=source.path)
@@ -99,12 +95,7 @@ def _build_state(
             "--context-size": str(request.context_size),
         },
     )
-    record = provenance.to_json(members=len(members), tokens=int(state.position[0])) + "\n"
-    with writing(output):
-        store_file(beside_record(output), lambda file: file.write(record.encode()))
-        beside = output.with_name(output.name + ".tmp")
-        state.save(beside)
-        beside.replace(output)
+    store_state(output, state.save, provenance, members=len(members), tokens=int(state.position[0]))
     read = counted(int(state.position[0]), "token")
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
@@ -114,7 +105,9 @@ def _build_state(
 
 
 def describe_state(path: str) -> dict[str, str]:
-    """Say what a state file holds; ModelError where it is none."""
+    """Say what a state file holds, of a context or of an assay; ModelError where it is none."""
+    if is_assay_state(path):
+        return describe_assay(path)
     state = ModelState.load(path)
     record = read_json(beside_record(Path(path))) or {}
     found = {

@@ -22,6 +22,24 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(folder / name) for name in ("dna", "protein", "smiles", "both")}
 
 
+@pytest.fixture(scope="session")
+def tiny_learner(tiny_models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Save a small in-context learner with weights of chance; return its directory."""
+    import torch
+
+    from bio_xlstm.in_context.config import InContextConfig
+    from bio_xlstm.in_context.directory import save_in_context
+    from bio_xlstm.in_context.model import InContextModel
+
+    sizes = {"embedding": SIZES["dim"], "bits": 256, "hidden": 32, "dim": 16, "blocks": 2, "heads": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = InContextModel(InContextConfig(encoder=tiny_models["smiles"], **sizes), "tiny-icl")
+    folder = tmp_path_factory.mktemp("learners") / "tiny-icl"
+    save_in_context(model, folder, card="# tiny\n\nLicence: Apache-2.0\n")
+    return str(folder)
+
+
 @pytest.fixture
 def ask(tiny_models: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     """Return a function that writes an input and makes a request of a class for it, with a tiny model."""

@@ -1,0 +1,67 @@
+"""From a support to the assay state that predictions are made from."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bio_xlstm.in_context.assay_state import AssayState
+from bio_xlstm.tasks.assay.domain import Domain
+from bio_xlstm.tasks.in_context.left_out import answer_left_out, read_parts
+from bio_xlstm.tasks.in_context.spelling import encode
+from bio_xlstm.tasks.in_context.support import Support
+from bio_xlstm.tasks.in_context.trust import choose_temperature, residuals
+
+if TYPE_CHECKING:
+    from bio_xlstm.in_context.model import InContextModel
+
+# examples whose fingerprints, names and residuals a state keeps
+MOST_KEPT = 1024
+
+
+def build_assay(learner: "InContextModel", support: Support, *, batch_tokens: int = 8192) -> AssayState:
+    """Read a support and everything that predictions say of themselves; the state's size has a bound."""
+    points = encode(learner, support.sequences, batch_tokens=batch_tokens)
+    return read_assay_points(learner, points, support)
+
+
+def read_assay_points(learner: "InContextModel", points: Tensor, support: Support) -> AssayState:
+    """Do so for a support whose molecules are encoded already, as points (N, D)."""
+    left_out = answer_left_out(learner, points, support)
+    kept = _kept(support)
+    domain = Domain.of([support.sequences[row] for row in kept], learner.kind)
+    facts = describe(support) | {
+        "learner": learner.name,
+        "names": [support.names[row] for row in kept],
+        "temperature": choose_temperature(support, left_out),
+        "threshold": domain.threshold,
+    }
+    tables = {
+        "prints": torch.from_numpy(domain.prints),
+        "residuals": torch.from_numpy(residuals(support, left_out)[kept]),
+    }
+    return AssayState(read_parts(learner, points, support), facts, tables, learner.weight_hash())
+
+
+def describe(support: Support) -> dict[str, Any]:
+    """Say as plain data what a support is."""
+    return {
+        "source": support.source,
+        "target": support.task.targets[0],
+        "task": support.task.name,
+        "classes": list(support.task.classes),
+        "examples": len(support),
+        "positive": None if support.numeric else int(support.values.sum()),
+        "bounds": int((~support.exact).sum()),
+        "left_out": len(support.issues),
+    }
+
+
+def _kept(support: Support) -> list[int]:
+    """Choose the examples whose fingerprints are kept: all, or as good as at random, whatever their order."""
+    if len(support) <= MOST_KEPT:
+        return list(range(len(support)))
+    marks = [hashlib.sha256(one.encode()).digest() for one in support.canonical]
+    return sorted(np.argsort(np.array(marks, dtype="S32"), kind="stable")[:MOST_KEPT].tolist())

@@ -1,0 +1,81 @@
+"""What a learner makes of a support without some examples: states of the rest, and answers for those left out."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bio_xlstm.in_context.model import SetState
+from bio_xlstm.tasks.in_context.set_states import joined, selected
+from bio_xlstm.tasks.in_context.support import Support
+
+if TYPE_CHECKING:
+    from bio_xlstm.in_context.model import InContextModel
+
+# a support is left without one example at a time up to so many, without one of so many groups above
+SINGLES = 64
+# states of a support without one part each, whose answers differ as much as the support leaves open
+PARTS = 8
+# examples that are read at once
+READ_AT_ONCE = 16_384
+
+
+class LeftOut(NamedTuple):
+    """Hold what is said of every example by a support without it, or without its group; NaN where that is empty."""
+
+    values: np.ndarray  # (N,) log-odds, or numbers
+    leverages: np.ndarray  # (N,)
+
+
+def deal(support: Support, groups: int) -> np.ndarray:
+    """Deal examples (N,) to groups whose classes, or values, are as alike as can be; at most one group per example.
+
+    Neighbours in the support's order, which is that of the SMILES, come to different groups.
+    """
+    order = np.argsort(support.values, kind="stable")
+    found = np.empty(len(support), np.int64)
+    found[order] = np.arange(len(support)) % max(min(groups, len(support)), 1)
+    return found
+
+
+def read_without(
+    learner: "InContextModel", points: Tensor, support: Support, groups: np.ndarray
+) -> Iterator[tuple[np.ndarray, SetState]]:
+    """Yield (numbers of groups (B,), states (B) of the support without each), until every group was left out."""
+    kept = [np.flatnonzero(groups != number) for number in range(int(groups.max()) + 1)]
+    for size in sorted({len(rows) for rows in kept}):
+        numbers = [number for number, rows in enumerate(kept) if len(rows) == size]
+        step = max(1, READ_AT_ONCE // max(size, 1))
+        for begin in range(0, len(numbers), step):
+            some = numbers[begin : begin + step]
+            rows = np.stack([kept[number] for number in some])
+            yield np.array(some), learner.read_support(points[torch.from_numpy(rows)], support.labels(rows))
+
+
+@torch.inference_mode()
+def answer_left_out(learner: "InContextModel", points: Tensor, support: Support) -> LeftOut:
+    """Answer every example (points (N, D)) from the support without it; in 64 groups where there are more than 64."""
+    values, leverages = (np.full(len(support), np.nan) for _ in range(2))
+    if len(support) < 2:
+        return LeftOut(values, leverages)
+    groups = deal(support, SINGLES)
+    for numbers, states in read_without(learner, points, support, groups):
+        # groups without which equally many are left are equally large
+        rows = np.stack([np.flatnonzero(groups == number) for number in numbers])  # (B, m)
+        found = learner.answer(points[torch.from_numpy(rows)], states)
+        values[rows], leverages[rows] = found.value.numpy(), found.leverage.numpy()
+    return LeftOut(values, leverages)
+
+
+@torch.inference_mode()
+def read_parts(learner: "InContextModel", points: Tensor, support: Support) -> SetState:
+    """Read a support (points (N, D)): the state of the whole, and behind it those without one eighth each."""
+    every = np.arange(len(support))[None]
+    whole = learner.read_support(points[None], support.labels(every))
+    if len(support) < 2:
+        return whole
+    found = list(read_without(learner, points, support, deal(support, PARTS)))
+    order = np.argsort(np.concatenate([numbers for numbers, _ in found]), kind="stable")
+    return joined([whole, selected(joined([state for _, state in found]), order.tolist())])

@@ -1,0 +1,61 @@
+"""What a user asks for: predictions from a support, or from the state that one left, as immutable values."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bio_xlstm.errors import ConfigError
+from bio_xlstm.in_context.directory import DEFAULT
+from bio_xlstm.tasks.choices import PREDICT_FORMATS
+from bio_xlstm.tasks.files.request import FileRequest
+from bio_xlstm.tasks.in_context.trust import check_coverage
+
+COVERAGE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportOptions:
+    """Name a table of labelled examples and what in it is meant; None is found out."""
+
+    support: str
+    support_column: str | None = None
+    target: str | None = None
+    task: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InContextRequest(FileRequest):
+    """Hold the options of one run of predictions from `support`, or from `state`; `model` is the learner.
+
+    Raises ConfigError where an option has a value that it does not take, or options contradict each other.
+    """
+
+    command: ClassVar[str] = "predict"
+    formats: ClassVar[tuple[str, ...]] = PREDICT_FORMATS
+
+    model: str = DEFAULT
+    support: SupportOptions | None = None
+    state: str | None = None
+    coverage: float = COVERAGE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_coverage(self.coverage)
+        if (self.support is None) == (self.state is None):
+            raise ConfigError("give --support labelled.csv or --state assay.state, one of them")
+        if self.allow_invalid:
+            raise ConfigError(
+                "--allow-invalid: prediction from a support needs molecules that RDKit can read"
+            )
+        if self.kind not in (None, "smiles"):
+            raise ConfigError(f"--kind {self.kind}: prediction from a support reads molecules")
+        if self.input == "-" and self.support is not None and self.support.support == "-":
+            raise ConfigError("the input and --support cannot both be standard input")
+
+    @property
+    def per_token(self) -> bool:
+        """Tell whether every token keeps its numbers."""
+        return False
+
+    def settings(self) -> dict[str, str]:
+        """Return the options that decide the content of the output, under their names on the command line."""
+        return super().settings() | {"--coverage": f"{self.coverage:g}"}

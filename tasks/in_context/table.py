@@ -1,0 +1,133 @@
+"""The support of a table: columns and task found out, cells read, rows that cannot be used named."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bio_xlstm.errors import InputError
+from bio_xlstm.tasks.assay.assay import Issue
+from bio_xlstm.tasks.assay.columns import choose_targets, is_yes_or_no, listed
+from bio_xlstm.tasks.assay.labels import POSITIVE, Labels, read_labels
+from bio_xlstm.tasks.assay.reading import Table, read_whole
+from bio_xlstm.tasks.assay.sequences import Cleaned, clean_sequences
+from bio_xlstm.tasks.assay.table import judge
+from bio_xlstm.tasks.assay.task import Task
+from bio_xlstm.tasks.choices import KIND_WORDS, check_choice
+from bio_xlstm.tasks.in_context.bounds import unsigned_column
+from bio_xlstm.tasks.in_context.repeats import Example
+from bio_xlstm.tasks.in_context.support import Support, make_support
+from bio_xlstm.tokenizers import Tokenizer
+
+TASKS = ("binary", "regression")
+
+
+def read_support(
+    path: str,
+    tokenizer: Tokenizer,
+    *,
+    column: str | None = None,
+    target: str | None = None,
+    task: str | None = None,
+) -> Support:
+    """Read labelled molecules; columns and task are found out where they are not given.
+
+    InputError or ConfigError say, in the user's words, why a table is no support: no column of labels or several that
+    could be meant, more than two classes, nothing that can be used. Rows that cannot be used become `issues`.
+    """
+    if task is not None:
+        check_choice("--task", task, TASKS)
+    table = _molecules(path, column, tokenizer.kind)
+    signs = {name: unsigned_column(cells) for name, cells in table.columns.items()}
+    plain = {name: cells for name, (cells, _) in signs.items()}
+    chosen = choose_targets(plain, table.sequence_column, None if target is None else [target], table.name)
+    if len(chosen) > 1:
+        raise InputError(
+            f"{table.name}: the columns {listed(chosen)} could all be meant; name one with --target"
+        )
+    cleaned = list(clean_sequences(table.records, tokenizer))
+    labels = _read_labels(plain[chosen[0]], chosen[0], cleaned, task, table.name)
+    relations = signs[chosen[0]][1]
+    if not labels.task.numeric and relations.any():
+        raise InputError(
+            f"{table.name}: column {chosen[0]!r} holds bounds such as {_first_bound(table, chosen[0])}, "
+            "which classes cannot be; --task regression reads numbers"
+        )
+    return _assemble(table, cleaned, labels, relations)
+
+
+def _molecules(path: str, column: str | None, kind: str) -> Table:
+    """Read a table whole; what its letters leave open is taken for molecules."""
+    try:
+        table = read_whole(path, column=column, kind=None, limit=None)
+    except InputError:
+        table = read_whole(path, column=column, kind=kind, limit=None)
+    if table.kind != kind:
+        raise InputError(
+            f"{table.name} holds {KIND_WORDS[table.kind]}; prediction from a support reads {KIND_WORDS[kind]} "
+            "(--support-column names their column)"
+        )
+    return table
+
+
+def _read_labels(
+    cells: Sequence[str], name: str, cleaned: Sequence[Cleaned], task: str | None, source: str
+) -> Labels:
+    """Read the cells of the label column as two classes or numbers."""
+    if task is None and is_yes_or_no(cells):
+        task = "binary"
+    texts = [one.text for one in cleaned]
+    found = read_labels({name: cells}, texts, task, source)
+    classes = found.task.classes
+    if found.task.name == "multiclass" and len(classes) == 2:
+        found = read_labels({name: cells}, texts, "binary", source)
+    elif found.task.name == "multiclass":
+        more = ", ..." if len(classes) > 5 else ""
+        raise InputError(
+            f"{source}: column {name!r} has {len(classes)} classes ({', '.join(classes[:5])}{more}); prediction "
+            "from a support takes two, or numbers (--task regression)"
+        )
+    if found.task.name not in TASKS:
+        raise InputError(f"{source}: column {name!r} holds one label per letter, not one per molecule")
+    # a choice that is not offered here
+    found.notes = [note for note in found.notes if "multiclass" not in note]
+    return _with_two_classes(found) if found.task.name == "binary" else found
+
+
+def _with_two_classes(labels: Labels) -> Labels:
+    """Name the class that no row has, where there is one class alone."""
+    if len(labels.task.classes) == 2:
+        return labels
+    (only,) = labels.task.classes
+    pairs = {"1": ("0", "1"), "0": ("0", "1"), "-1": ("-1", "1")}
+    positive = only.lower() in POSITIVE or only.endswith("+")
+    other = f"not {only}"
+    classes = pairs.get(only) or ((other, only) if positive else (only, other))
+    known = ~np.isnan(labels.values)
+    labels.values[known] = classes.index(only)
+    labels.task = Task("binary", labels.task.targets, classes)
+    labels.notes.append(f"{only!r} is the only class; it counts as {_SIDES[classes.index(only)]}")
+    return labels
+
+
+_SIDES = ("negative", "positive")
+
+
+def _first_bound(table: Table, name: str) -> str:
+    """Return the first cell of a column that is a bound."""
+    return next(repr(cell.strip()) for cell in table.columns[name] if unsigned_column([cell])[1].any())
+
+
+def _assemble(table: Table, cleaned: list[Cleaned], labels: Labels, relations: np.ndarray) -> Support:
+    """Keep the rows that have a molecule and a label, and say what is wrong with the others."""
+    examples: list[Example] = []
+    issues: list[Issue] = []
+    for row, (one, record) in enumerate(zip(cleaned, table.records, strict=True)):
+        issue = judge(row, one, labels)
+        if issue is None:
+            name = record.id or record.text.strip()
+            value, relation = float(labels.values[row, 0]), int(relations[row])
+            examples.append(Example(one.canonical, one.text, name, row, value, relation))
+        else:
+            shown = record.id or record.text.strip()
+            issues.append(issue._replace(detail=f"{shown!r}: {issue.detail}" if shown else issue.detail))
+    return make_support(examples, labels.task, issues=issues, notes=labels.notes, source=table.name)
