@@ -136,3 +136,92 @@ def _evaluate(goal: str, *, verbose: bool, **choices: Any) -> None:
 
     with reported(say):
         evaluate_predictions(PredictionRequest(goal=goal, **choices, command_line=command_line()), say)
+
+
+class Listed(click.ParamType[tuple[str, ...]]):
+    """Read `16,64` as ("16", "64")."""
+
+    name = "LIST"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Split the text at commas."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(word.strip() for word in str(value).split(",") if word.strip())
+
+
+def _joined(
+    ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]
+) -> tuple[str, ...]:
+    """Join the lists of an option that was given several times."""
+    return tuple(word for words in value for word in words)
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
+    """Read joined lists as whole numbers."""
+    words = _joined(ctx, param, value)
+    for word in words:
+        if not word.isdecimal():
+            raise click.BadParameter(f"{word!r} is no number of examples", ctx, param)
+    return tuple(map(int, words))
+
+
+fewshot_columns: options.Decorator = options.stacked(
+    click.option("--task", type=click.Choice(["classification", "regression"]), default="classification",
+                 show_default=True, help="What is predicted."),
+    click.option("--assay-column", metavar="NAME", help="Column of assays.  [default: found by name]"),
+    click.option("--column", metavar="NAME", help="Column of SMILES.  [default: found by name]"),
+    click.option("--target", metavar="NAME", help="Column of what was measured.  [default: found by name]"),
+    click.option("--relation-column", metavar="NAME",
+                 help="Column of <, = and > (regression).  [default: found by name]"),
+    click.option("--split-column", metavar="NAME",
+                 help="Draw supports from rows marked train, and ask about those marked test."),
+    click.option("--mark-column", metavar="NAME",
+                 help="Measure the queries marked 1 also alone (regression)."),
+    click.option("--groups", metavar="FILE", help="Table with a group for every assay; each is measured alone."),
+    click.option("--group-column", metavar="NAME", help="Its column of groups.  [default: found by name]"),
+)  # fmt: skip
+
+
+@evaluate.command()
+@click.argument("input", metavar="ASSAYS")
+@click.option("-o", "--output", required=True, metavar="FILE",
+              help="File to write, .json or .csv; - is JSON on stdout.")  # fmt: skip
+@click.option("-m", "--model", default="chem-icl", show_default=True, help="In-context learner.")
+@fewshot_columns
+@click.option("--support", multiple=True, type=Listed(), callback=_sizes, default=("16,32,64,128,256",),
+              show_default=True, metavar="N,...", help="Numbers of labelled examples; repeatable.")  # fmt: skip
+@click.option("--seeds", type=int, default=10, show_default=True, metavar="N",
+              help="Supports drawn of every size and assay.")  # fmt: skip
+@click.option("--methods", multiple=True, type=Listed(), callback=_joined, metavar="NAME,...",
+              help="in-context, prior, permuted, forest, neighbours, linear, prototypes, gaussian-process.  "
+              "[default: all]")  # fmt: skip
+@click.option("--coverage", type=float, default=0.9, show_default=True,
+              help="Share of values that intervals should hold (regression).")  # fmt: skip
+@click.option("--bootstrap", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N",
+              help="Draws for the intervals over assays; 0 for none.")  # fmt: skip
+@options.place
+@options.seed
+@options.output_policy
+@options.config
+@options.talk
+def fewshot(verbose: bool, **choices: Any) -> None:
+    """Measure predictions from few labelled molecules, beside baselines on the same draws.
+
+    ASSAYS is a table with one row per assay and molecule, as FS-Mol has it. From every assay, supports of several sizes
+    are drawn, stratified by class; the other molecules are queries. Means over draws, then over assays.
+
+    \b
+    bioxlstm evaluate fewshot fsmol_valid.tsv --support 16,64 --groups valid_proteins.csv -o fewshot.json
+    """
+    from bio_xlstm.tasks.fewshot.request import FewshotRequest
+    from bio_xlstm.tasks.fewshot.run import evaluate_fewshot
+
+    def say(line: str) -> None:
+        if not choices["quiet"]:
+            click.echo(line, err=True)
+
+    with reported(say):
+        evaluate_fewshot(FewshotRequest(**choices, command_line=command_line()), say)

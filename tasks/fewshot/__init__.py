@@ -1,0 +1,1 @@
+"""Few-shot evaluation: many assays, small labelled supports drawn from each, and all methods on the same draws."""

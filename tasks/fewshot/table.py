@@ -1,0 +1,165 @@
+"""A table of assays: every molecule once per assay, and what could not be used."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bio_xlstm.errors import InputError
+from bio_xlstm.tasks.assay.labels import read_labels
+from bio_xlstm.tasks.assay.reading import Table, read_whole
+from bio_xlstm.tasks.assay.sequences import clean_sequences
+from bio_xlstm.tasks.evaluate.facts import read_flat
+from bio_xlstm.tasks.fewshot.assay import Assay
+from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
+from bio_xlstm.tasks.fewshot.columns import Chosen, choose
+from bio_xlstm.tasks.fewshot.request import FewshotRequest
+from bio_xlstm.tasks.in_context.bounds import unsigned_column
+from bio_xlstm.tokenizers import TOKENIZERS
+
+TRAIN, TEST = frozenset(("train", "training")), frozenset(("test", "testing"))
+YES = frozenset(("1", "1.0", "true", "yes"))
+
+
+class Assays(NamedTuple):
+    """Hold all assays of a table, in the order of their names, and the molecules that they share."""
+
+    source: str
+    columns: Chosen
+    assays: list[Assay]
+    smiles: list[str]
+    counts: dict[str, int]
+    """rows of the file, and of them those that do not count, by reason"""
+    notes: list[str]
+
+
+class _Rows(NamedTuple):
+    """Hold the usable rows of the file, R of them, column by column."""
+
+    assays: list[str]
+    texts: list[str]
+    flat: list[str]
+    values: np.ndarray
+    relations: np.ndarray
+    pool: np.ndarray
+    asked: np.ndarray
+    marked: np.ndarray
+
+
+def read_assays(request: FewshotRequest) -> Assays:
+    """Read the table; InputError, in the user's words, where no assay can be made of it."""
+    table = read_whole(request.input, column=request.column, kind="smiles", limit=None)
+    chosen = choose(table.columns, table.sequence_column, request, table.name)
+    counts = Counter(rows=len(table.records))
+    notes: list[str] = []
+    rows = _usable(table, chosen, request, counts, notes)
+    smiles = list(dict.fromkeys(rows.texts))
+    numbers = {text: number for number, text in enumerate(smiles)}
+    library = np.array([numbers[text] for text in rows.texts], np.int64)
+    members: dict[str, list[int]] = {}
+    for row, name in enumerate(rows.assays):
+        members.setdefault(name, []).append(row)
+    # an assay in which everything is contradictory holds no molecule
+    assays = [
+        _assay(name, members[name], rows, library, counts, numeric=request.numeric)
+        for name in sorted(members)
+    ]
+    return Assays(table.name, chosen, assays, smiles, dict(counts), notes)
+
+
+def _assay(
+    name: str, members: list[int], rows: _Rows, library: np.ndarray, counts: Counter[str], *, numeric: bool
+) -> Assay:
+    """Count every molecule once: classes that contradict each other not at all, numbers by their mean."""
+    same: dict[str, list[int]] = {}
+    for row in members:
+        same.setdefault(rows.flat[row], []).append(row)
+    counts["repeated within their assay"] += len(members) - len(same)
+    values, relations = rows.values.copy(), rows.relations.copy()
+    kept = []
+    for several in same.values():
+        first = several[0]
+        if len(np.unique(values[several])) > 1:
+            counts[
+                "molecules with contradictory classes" if not numeric else "molecules with several values"
+            ] += 1
+            if not numeric:
+                continue
+            exact = [row for row in several if relations[row] == 0] or several[:1]
+            values[first], relations[first] = values[exact].mean(), relations[exact[0]]
+        kept.append(first)
+    chosen = np.array(kept, np.int64)
+    columns = (values, relations, rows.pool, rows.asked, rows.marked)
+    return Assay(name, library[chosen], *(column[chosen] for column in columns))
+
+
+def _usable(
+    table: Table, chosen: Chosen, request: FewshotRequest, counts: Counter[str], notes: list[str]
+) -> _Rows:
+    """Leave out rows without an assay, a molecule or a value, and count them."""
+    cells = [cell.strip() for cell in table.columns[chosen.assay]]
+    cleaned = list(clean_sequences(table.records, TOKENIZERS["smiles"]()))
+    values, relations = _values(table, chosen, request, [one.text for one in cleaned], notes)
+    kept = []
+    for row, (cell, one) in enumerate(zip(cells, cleaned, strict=True)):
+        if not one.text:
+            counts["molecules that cannot be read"] += 1
+            if counts["molecules that cannot be read"] == 1:
+                notes.append(f"row {row} is left out, {one.status}: {one.detail}")
+        elif np.isnan(values[row]):
+            counts["without a value"] += 1
+        elif not cell:
+            counts["without an assay"] += 1
+        else:
+            kept.append(row)
+    if not kept:
+        raise InputError(f"{table.name}: no row has an assay, a molecule and a value in {chosen.target!r}")
+    pool, asked = _parts(table, chosen)
+    marked = np.array([cell.strip().lower() in YES for cell in _cells(table, chosen.mark)])
+    return _Rows(
+        [cells[row] for row in kept],
+        [cleaned[row].text for row in kept],
+        [read_flat(cleaned[row].canonical) or cleaned[row].canonical for row in kept],
+        *(column[kept] for column in (values, relations, pool, asked, marked)),
+    )
+
+
+def _values(
+    table: Table, chosen: Chosen, request: FewshotRequest, texts: list[str], notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read what was measured (R,), and how the true values stand to it (R,)."""
+    cells: Sequence[str] = table.columns[chosen.target]
+    relations = np.zeros(len(cells), np.int8)
+    if request.numeric:
+        cells, relations = unsigned_column(cells)
+        if chosen.relation is not None:
+            turned = is_turned(table.columns, chosen.target)
+            read = read_relations(table.columns[chosen.relation])
+            relations = np.where(relations == 0, -read if turned else read, relations)
+            if turned and read.any():
+                notes.append(
+                    f"{chosen.target!r} falls as the measurement rises: > in {chosen.relation!r} bounds it from above"
+                )
+    kind = "regression" if request.numeric else "binary"
+    labels = read_labels({chosen.target: cells}, texts, kind, table.name)
+    for row, problem in list(labels.problems.items())[:1]:
+        raise InputError(f"{table.name} row {row}: {problem}")
+    notes += labels.notes
+    return labels.values[:, 0], relations
+
+
+def _parts(table: Table, chosen: Chosen) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows (R,) may be examples and which queries: all both, where no column divides them."""
+    cells = [cell.strip().lower() for cell in _cells(table, chosen.split)]
+    if chosen.split is None:
+        return np.ones(len(cells), bool), np.ones(len(cells), bool)
+    pool, asked = (np.array([cell in names for cell in cells]) for names in (TRAIN, TEST))
+    for found, word in ((pool, "train"), (asked, "test")):
+        if not found.any():
+            raise InputError(f"{table.name}: column {chosen.split!r} marks no row as {word}")
+    return pool, asked
+
+
+def _cells(table: Table, name: str | None) -> Sequence[str]:
+    return [""] * len(table.records) if name is None else table.columns[name]
