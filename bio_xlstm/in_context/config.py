@@ -27,6 +27,8 @@ class InContextConfig:
     """Width inside the encoder."""
     dim: int = 256
     """Width D of a point: what a molecule is to the set reader and to the ridge."""
+    reference: int = 512
+    """Unlabelled molecules that every point is compared with first."""
     blocks: int = 2
     """Blocks of the set reader."""
     heads: int = 4
@@ -42,8 +44,8 @@ class InContextConfig:
                 raise ConfigError(f"{field.name} must be {field.type.__name__}, not {value!r}")
             if field.type is int and value < 1:
                 raise ConfigError(f"{field.name} must be at least 1, not {value}")
-        if self.dim % self.heads:
-            raise ConfigError(f"dim {self.dim} cannot be divided into {self.heads} heads")
+        if self.dim % self.heads or self.dim % 8:
+            raise ConfigError(f"dim {self.dim} cannot be divided into {self.heads} heads, or into 8")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be from 0 to below 1, not {self.dropout}")
 

@@ -12,6 +12,7 @@ from bio_xlstm.errors import ModelError
 from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.in_context.encoder import Encoder
+from bio_xlstm.in_context.enrichment import Enrichment
 from bio_xlstm.in_context.labels import TASKS, Labels
 from bio_xlstm.in_context.ridge import Ridge, RidgeState
 from bio_xlstm.in_context.set_block import SetBlock
@@ -45,16 +46,17 @@ class Answer(NamedTuple):
 class InContextModel(nn.Module):
     """Predict from labelled examples without training.
 
-    A molecule becomes a point (`encode`). Of the labelled points of a support, the set reader fills the memories of its
-    mLSTM blocks, and a ridge regression solves for the labels (`read_support`). Query points are answered from that
-    state (`answer`) by a sum of three: what is often positive anywhere (the prior), the ridge, and the set reader.
-    Neither the order of the examples nor the company of a query changes an answer.
+    A molecule becomes a point that knows what is usual around it (`encode`). Of the labelled points of a support, the
+    set reader fills the memories of its mLSTM blocks, and a ridge regression solves for the labels (`read_support`).
+    Query points are answered from that state (`answer`) by a sum of three: what is often positive anywhere (the prior),
+    the ridge, and the set reader. Neither the order of the examples nor the company of a query changes an answer.
     """
 
     def __init__(self, config: InContextConfig, name: str = "in-context") -> None:
         super().__init__()
         self.config, self.name = config, name
         self.encoder = Encoder(config)
+        self.enrichment = Enrichment(config)
         self.prior = nn.Sequential(nn.Linear(config.dim, 128), nn.GELU(), nn.Linear(128, len(TASKS)))
         self.label = nn.Linear(4, config.dim)
         self.question = nn.Parameter(torch.randn(len(TASKS), config.dim) * 0.1)
@@ -101,7 +103,7 @@ class InContextModel(nn.Module):
 
     def forward(self, described: Described) -> Tensor:
         """Turn descriptions of N molecules into points (N, D)."""
-        points: Tensor = self.encoder(described)
+        points: Tensor = self.enrichment(self.encoder(described))
         return points
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.tasks.in_context.assays import Assay
 from bio_xlstm.tasks.in_context.recipe import EpisodeSettings
@@ -26,17 +27,26 @@ class Episodes(NamedTuple):
     targets: Tensor  # (B, Q) 0 or 1, or numbers on the scale of the support
     relations: Tensor  # (B, Q)
     counted: Tensor  # (B, Q) 1 for a query, 0 for a place that stays empty
+    reference: np.ndarray  # (R,) int64, molecules that have no part in any episode's labels
 
 
 class EpisodeSampler:
     """Draw the episodes of a step from assays."""
 
-    def __init__(self, assays: Sequence[Assay], settings: EpisodeSettings) -> None:
-        self.settings = settings
+    def __init__(self, assays: Sequence[Assay], settings: EpisodeSettings, reference: int) -> None:
+        self.settings, self.reference = settings, reference
+        self.molecules = 1 + max((int(assay.molecules.max()) for assay in assays), default=-1)
         self.pools = {
             "binary": list(assays),
             "regression": [one for one in map(_with_numbers, assays) if one is not None],
         }
+        for task, share in (("binary", 1 - settings.numbers), ("regression", settings.numbers)):
+            largest = max((len(assay.molecules) for assay in self.pools[task]), default=0)
+            if share and largest < max(settings.supports) + _FEWEST_QUERIES:
+                raise ConfigError(
+                    f"[training] supports of {max(settings.supports)} need an assay of "
+                    f"{max(settings.supports) + _FEWEST_QUERIES} molecules; the largest for {task} has {largest}"
+                )
 
     def draw(self, step: int) -> Episodes:
         """Draw the episodes of a step."""
@@ -49,7 +59,8 @@ class EpisodeSampler:
         count = min(settings.examples // (size + settings.queries), len(pool))
         chosen = draw.choice(len(pool), count, replace=False, p=weights / weights.sum())
         rows = [self._members(pool[place], size, task, draw) for place in chosen]
-        return self._lay_out([pool[place] for place in chosen], rows, size, task)
+        around = draw.choice(self.molecules, self.reference, replace=self.molecules < self.reference)
+        return _lay_out([pool[place] for place in chosen], rows, (size, settings.queries), task, around)
 
     def _members(self, assay: Assay, size: int, task: str, draw: np.random.Generator) -> np.ndarray:
         """Draw examples, then queries, of one assay; for classes with like shares in both."""
@@ -69,27 +80,28 @@ class EpisodeSampler:
         queries = [pool[:number] for pool, number in zip(rest, asked, strict=True)]
         return np.concatenate([*support, *queries])
 
-    def _lay_out(self, assays: Sequence[Assay], rows: Sequence[np.ndarray], size: int, task: str) -> Episodes:
-        """Put episodes beside each other; empty places repeat the first example and do not count."""
-        width = size + self.settings.queries
-        filled = np.stack([np.concatenate([own, np.repeat(own[:1], width - len(own))]) for own in rows])
-        counted = np.stack([np.arange(size, width) < len(own) for own in rows])
 
-        def cells(field: str) -> Tensor:
-            return torch.from_numpy(
-                np.stack([getattr(assay, field)[own] for assay, own in zip(assays, filled, strict=True)])
-            ).float()
+def _lay_out(
+    assays: Sequence[Assay], rows: Sequence[np.ndarray], shape: tuple[int, int], task: str, around: np.ndarray
+) -> Episodes:
+    """Put episodes of N examples and Q queries side by side; empty places repeat the first example."""
+    size, width = shape[0], sum(shape)
+    filled = np.stack([np.concatenate([own, np.repeat(own[:1], width - len(own))]) for own in rows])
+    counted = np.stack([np.arange(size, width) < len(own) for own in rows])
 
-        relations = cells("relations")
-        if task == "binary":
-            classes = cells("classes")
-            support, targets = Labels.of_classes(classes[:, :size]), classes[:, size:]
-        else:
-            numbers = cells("numbers")
-            support = Labels.of_numbers(numbers[:, :size], relations[:, :size])
-            targets = (numbers[:, size:] - support.shift[:, None]) / support.scale[:, None]
-        molecules = np.stack([assay.molecules[own] for assay, own in zip(assays, filled, strict=True)])
-        return Episodes(molecules, support, targets, relations[:, size:], torch.from_numpy(counted).float())
+    def cells(field: str) -> np.ndarray:
+        return np.stack([getattr(assay, field)[own] for assay, own in zip(assays, filled, strict=True)])
+
+    relations = torch.from_numpy(cells("relations")).float()
+    if task == "binary":
+        classes = torch.from_numpy(cells("classes"))
+        support, targets = Labels.of_classes(classes[:, :size]), classes[:, size:]
+    else:
+        numbers = torch.from_numpy(cells("numbers"))
+        support = Labels.of_numbers(numbers[:, :size], relations[:, :size])
+        targets = (numbers[:, size:] - support.shift[:, None]) / support.scale[:, None]
+    counts = torch.from_numpy(counted).float()
+    return Episodes(cells("molecules"), support, targets, relations[:, size:], counts, around)
 
 
 def _split(count: int, share: float, available: list[int]) -> tuple[int, int]:

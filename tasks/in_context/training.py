@@ -90,7 +90,7 @@ class _Run:
         self, recipe: LearnerRecipe, model: InContextModel, corpus: Corpus, folder: Path, resume: bool
     ) -> None:
         self.recipe, self.model, self.corpus, self.folder = recipe, model, corpus, folder
-        self.sampler = EpisodeSampler(corpus.train.assays, recipe.training)
+        self.sampler = EpisodeSampler(corpus.train.assays, recipe.training, recipe.model.reference)
         self.optimizer = _optimizer(model, recipe.training)
         self.step, self.losses = 0, [0.0]
         self.table = LogTable(folder / "log.csv", ["loss", "learning_rate", *corpus.held_out.names])
@@ -119,11 +119,22 @@ class _Run:
     def look(self, *, full: bool = False) -> dict[str, float]:
         """Measure the validation assays, and write down what was found."""
         self.model.eval()
+        self._choose_reference()
         found = self.corpus.held_out.measure(self.model, self.corpus.described, full=full)
         self.model.train()
         self.table.add(self.step, {name: found[name] for name in self.corpus.held_out.names})
         log.info("step %d  %s", self.step, "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return found
+
+    @torch.no_grad()
+    def _choose_reference(self) -> None:
+        """Keep the points of some training molecules, the same at every look, as the reference."""
+        draw = np.random.default_rng(self.recipe.training.seed)
+        molecules = len(self.corpus.train.smiles)
+        size = self.recipe.model.reference
+        chosen = draw.choice(molecules, size, replace=molecules < size)
+        found = self.model.encoder(pick(self.corpus.described, chosen))
+        self.model.enrichment.reference.copy_(found)
 
     def _advance(self) -> None:
         """Take one step."""
@@ -134,7 +145,8 @@ class _Run:
         rate = _rate(self.step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = episode_loss(self.model, self.corpus.described, self.sampler.draw(self.step))
+        episodes = self.sampler.draw(self.step)
+        loss = episode_loss(self.model, self.corpus.described, episodes)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
@@ -177,7 +189,9 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
     A number that is only bounded costs nothing where the prediction keeps to the bound.
     """
     batch, width = episodes.molecules.shape
-    points = model(pick(described, episodes.molecules.reshape(-1))).view(batch, width, -1)
+    rows = np.concatenate([episodes.molecules.reshape(-1), episodes.reference])
+    encoded = model.encoder(pick(described, rows))
+    points = model.enrichment(encoded[: batch * width], encoded[batch * width :]).view(batch, width, -1)
     size = episodes.support.values.shape[1]
     state = model.read_support(points[:, :size], episodes.support)
     answer = model.answer(points[:, size:], state)

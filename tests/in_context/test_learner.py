@@ -19,7 +19,9 @@ SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN", "CCCCO", "c1ccncc1", "CC(C)O", "O
 def learner() -> InContextModel:
     """Make a small learner with random weights."""
     torch.manual_seed(3)
-    made = InContextModel(InContextConfig(bits=64, hidden=32, dim=16, blocks=2, heads=2), "small")
+    made = InContextModel(
+        InContextConfig(bits=64, hidden=32, dim=16, reference=12, blocks=2, heads=2), "small"
+    )
     return made.eval().requires_grad_(False)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bio_xlstm.errors import ConfigError
 from bio_xlstm.tasks.in_context.assays import Assay
 from bio_xlstm.tasks.in_context.episodes import EpisodeSampler
 from bio_xlstm.tasks.in_context.recipe import EpisodeSettings
@@ -22,7 +23,7 @@ def sampler(**settings: object) -> EpisodeSampler:
     sizes = [(40, 0.5), (41, 0.3), (63, 0.05), (200, 0.9), (12, 0.5), (37, 0.5)]
     assays = [assay(number, *size) for number, size in enumerate(sizes)]
     given = {"supports": (4, 16), "queries": 20, "examples": 150, "steps": 500, **settings}
-    return EpisodeSampler(assays, EpisodeSettings(**given))  # type: ignore[arg-type]
+    return EpisodeSampler(assays, EpisodeSettings(**given), 8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("numbers", [0.0, 1.0])
@@ -71,3 +72,11 @@ def test_a_step_draws_the_same_again() -> None:
     one, other = sampler().draw(7), sampler().draw(7)
     assert np.array_equal(one.molecules, other.molecules)
     assert not np.array_equal(one.molecules, sampler(seed=1).draw(7).molecules) or len(one.molecules) == 0
+
+
+def test_supports_larger_than_any_assay_are_refused() -> None:
+    """The recipe's setting is named, before the first step."""
+    with pytest.raises(
+        ConfigError, match="supports of 512 need an assay of 520 molecules; the largest for binary has 200"
+    ):
+        sampler(supports=(512,), examples=600)

@@ -115,7 +115,7 @@ def test_gradients_reach_everything(recipe_file: Path) -> None:
     recipe, data = read_learner_recipe(recipe_file), recipe_file.parent
     model = _new_model(recipe)
     corpus = _prepare(recipe, model, data, data / "cache")
-    sampler = EpisodeSampler(corpus.train.assays, recipe.training)
+    sampler = EpisodeSampler(corpus.train.assays, recipe.training, recipe.model.reference)
     for step in range(8):
         episode_loss(model, corpus.described, sampler.draw(step)).backward()
     unused = [
