@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -109,6 +109,9 @@ class Assay:
         """Turn log-odds into probabilities; numbers stay as they are."""
         if self.task.numeric:
             return values
-        divided: Any = values / (self.state.facts["temperature"] if temperature is None else temperature)
-        probabilities: np.ndarray = np.exp(-np.logaddexp(0, -divided))
+        from scipy.special import expit
+
+        probabilities: np.ndarray = expit(
+            values / (self.state.facts["temperature"] if temperature is None else temperature)
+        )
         return probabilities

@@ -1,0 +1,123 @@
+"""InContextRegressor and InContextClassifier keep scikit-learn's contract."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from bio_xlstm.errors import ConfigError, ModelError, SequenceError
+from bio_xlstm.in_context.directory import load_in_context
+from bio_xlstm.tasks.estimators import InContextClassifier, InContextRegressor
+
+_RNG = np.random.default_rng(0)
+SMILES = sorted({"C" + "".join(_RNG.choice(list("CCON"), int(_RNG.integers(2, 9)))) + "C" for _ in range(40)})
+OXYGENS = np.array([one.count("O") + 0.1 * len(one) for one in SMILES])
+HAS_NITROGEN = np.array(["yes" if "N" in one else "no" for one in SMILES])
+
+
+@pytest.fixture
+def regressor(tiny_learner: str) -> InContextRegressor:
+    """Return a regressor with the small learner."""
+    return InContextRegressor(tiny_learner)
+
+
+@pytest.fixture
+def classifier(tiny_learner: str) -> InContextClassifier:
+    """Return a classifier with the small learner."""
+    return InContextClassifier(tiny_learner)
+
+
+def test_numbers(regressor: InContextRegressor) -> None:
+    found = regressor.fit(SMILES, OXYGENS).predict(SMILES)
+    assert found.shape == (len(SMILES),) and np.corrcoef(found, OXYGENS)[0, 1] > 0.2
+    low, high = regressor.predict_interval(SMILES).T
+    assert (low < found).all() and (found < high).all()
+    wider = regressor.predict_interval(SMILES, coverage=0.95)
+    assert (wider[:, 0] <= low).all() and (wider[:, 1] >= high).all()
+    with pytest.raises(ConfigError, match="--coverage must be at least 0.5"):
+        regressor.predict_interval(SMILES, coverage=0.1)
+    assert np.isnan(regressor.fit(SMILES[:8], OXYGENS[:8]).predict_interval(SMILES[:2])).all()
+
+
+def test_bounds_and_gaps(regressor: InContextRegressor) -> None:
+    regressor.fit(SMILES[:4], [">1.5", 2, float("nan"), "3.5"])
+    assert regressor.n_examples_ == 3 and regressor.state_.facts["bounds"] == 1
+    with pytest.raises(SequenceError, match="value 1: 'much' is not a number"):
+        regressor.fit(SMILES[:2], [1, "much"])
+
+
+def test_classes(classifier: InContextClassifier) -> None:
+    chances = classifier.fit(SMILES, HAS_NITROGEN).predict_proba(SMILES)
+    assert chances.shape == (len(SMILES), 2) and list(classifier.classes_) == ["no", "yes"]
+    np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(classifier.classes_[chances.argmax(1)], classifier.predict(SMILES))
+    for labels, words in ((["a"] * 3, r"not 1 \('a'\)"), (["a", "b", "c"], r"not 3 \('a', 'b', 'c'\)")):
+        with pytest.raises(SequenceError, match=f"two classes are needed, {words}"):
+            classifier.fit(SMILES[:3], labels)
+
+
+def test_a_library_encoded_once(regressor: InContextRegressor, classifier: InContextClassifier) -> None:
+    points = regressor.points(SMILES)
+    assert points.shape == (len(SMILES), 16) and points.dtype == np.float32
+    regressor.fit(SMILES, OXYGENS)
+    np.testing.assert_allclose(regressor.predict_points(points), regressor.predict(SMILES), rtol=1e-4)
+    classifier.fit(SMILES, HAS_NITROGEN)
+    found = classifier.predict_proba_points(points)
+    np.testing.assert_allclose(found, classifier.predict_proba(SMILES), rtol=1e-4, atol=1e-6)
+    assert set(classifier.predict_points(points)) <= {"yes", "no"}
+    with pytest.raises(SequenceError, match=r"points must be of shape \(N, 16\), as points\(\) gives them"):
+        regressor.predict_points(points[0])
+
+
+def test_the_contract_of_scikit_learn(regressor: InContextRegressor, classifier: InContextClassifier) -> None:
+    for model, target in ((regressor, OXYGENS), (classifier, HAS_NITROGEN)):
+        again = clone(model.set_params(batch_tokens=256))
+        assert again.get_params() == model.get_params() and not hasattr(again, "state_")
+        assert np.isfinite(cross_val_score(make_pipeline(again), SMILES, target, cv=3)).all()
+        fitted = again.fit(SMILES, target)
+        other = pickle.loads(pickle.dumps(fitted))
+        assert "_held" not in other.__dict__
+        np.testing.assert_array_equal(other.predict(SMILES), fitted.predict(SMILES))
+        with pytest.raises(NotFittedError, match="is not fitted yet: call fit first"):
+            clone(model).predict(SMILES)
+    chances = cross_val_predict(classifier, SMILES, HAS_NITROGEN, cv=3, method="predict_proba")
+    assert chances.shape == (len(SMILES), 2)
+
+
+def test_a_loaded_learner(tiny_learner: str, regressor: InContextRegressor) -> None:
+    model = InContextRegressor(load_in_context(tiny_learner)).fit(SMILES, OXYGENS)
+    found = regressor.fit(SMILES, OXYGENS).predict(SMILES[:3])
+    np.testing.assert_allclose(clone(model).fit(SMILES, OXYGENS).predict(SMILES[:3]), found, rtol=1e-5)
+    model.state_ = type(model.state_)(model.state_.states, model.state_.facts, model.state_.tables, "another")
+    with pytest.raises(ModelError, match="was made by another model"):
+        model.predict(SMILES[:1])
+
+
+def test_molecules_that_cannot_be_read(tiny_learner: str) -> None:
+    bad = [*SMILES[:6], "C1CC", None]
+    with pytest.raises(SequenceError, match="sequence 6: invalid_smiles: unclosed ring"):
+        InContextRegressor(tiny_learner).fit(bad, range(8))
+    regressor = InContextRegressor(tiny_learner, invalid="nan").fit(bad, range(8))
+    assert regressor.n_examples_ == 6
+    for found in (regressor.predict(bad), regressor.points(bad)[:, 0], regressor.predict_interval(bad)[:, 0]):
+        assert np.isnan(found[6:]).all()
+    assert np.isfinite(regressor.predict(bad)[:6]).all()
+    classifier = InContextClassifier(tiny_learner, invalid="nan").fit(bad, [0, 1] * 4)
+    assert (
+        classifier.predict(bad)[6:].tolist() == [None, None]
+        and np.isnan(classifier.predict_proba(bad)[7]).all()
+    )
+    with pytest.raises(ConfigError, match="invalid must be one of raise, nan"):
+        InContextRegressor(tiny_learner, invalid="skip").fit(SMILES, OXYGENS)
+    with pytest.raises(SequenceError, match="there are 3 sequences, but 2 values"):
+        InContextRegressor(tiny_learner).fit(SMILES[:3], [1, 2])
+
+
+def test_contradictions_are_said(classifier: InContextClassifier) -> None:
+    with pytest.warns(UserWarning, match="row [01] is left out: rows 0, 1 contradict each other about CCO"):
+        classifier.fit(["CCO", "OCC", "CCN", "CCC"], [0, 1, 0, 1])
+    assert classifier.n_examples_ == 2
