@@ -95,12 +95,12 @@ def test_a_wide_beam_finds_the_likeliest() -> None:
         model.head.weight.mul_(4.0)
     tokenizer = model.tokenizer
     found = beam_search(Decoder(model, 64), 64, longest=4)
-    # every sequence of at most three bases
+    # every sequence of one to three bases
     texts = [""]
     for _ in range(3):
         texts += [text + base for text in texts for base in "ACGT"]
     scored = []
-    for text in set(texts):
+    for text in set(texts) - {""}:
         tokens = [tokenizer.start, *tokenizer.encode(text).tolist(), tokenizer.stop]
         logprobs = model(torch.tensor([tokens[:-1]])).logits[0].detach().double().log_softmax(1)
         scored.append((float(logprobs.gather(1, torch.tensor(tokens[1:])[:, None]).sum()), text))

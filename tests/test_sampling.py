@@ -127,6 +127,14 @@ def test_truncation_keeps_the_likeliest() -> None:
     assert float(ratio[0, 1] / ratio[0, 0]) == pytest.approx((0.1 / 0.4) ** 2)
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-320, 1e-200])
+def test_a_temperature_near_zero_takes_the_likeliest(temperature: float) -> None:
+    scores = torch.tensor([[-1.5, 3.0, -torch.inf, 2.9], [-7.0, -9.0, -8.0, -torch.inf]]).double()
+    for options in ({}, {"top_k": 3}, {"top_p": 0.9}, {"min_p": 0.5}):
+        chances = likely(scores, Sampling(temperature=temperature, **options))
+        assert chances.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
+
+
 def test_repetition_is_made_unlikely_and_refused() -> None:
     scores, seen = torch.tensor([[2.0, -2.0, 1.0]]), torch.tensor([[True, True, False]])
     assert penalised(scores, seen, 2.0).tolist() == [[1.0, -4.0, 1.0]]
@@ -233,6 +241,25 @@ def test_what_cannot_be_drawn_is_refused(model: SequenceModel) -> None:
     masked = bx.build("dna", dim=32, blocks=2, heads=2, direction="alternating", objective="masked")
     with pytest.raises(ConfigError, match="only causal models can be read token by token"):
         open_sequence(masked, masked.tokenizer.encode("ACGT"))
+
+
+@pytest.mark.parametrize("text", ["", "CC"])
+def test_a_beam_finds_no_empty_sequence_however_likely(text: str) -> None:
+    sure = bx.build("chem", dim=32, blocks=1, heads=2).eval()
+    tokenizer, given = sure.tokenizer, sure.tokenizer.encode(text).tolist()
+    with torch.no_grad():
+        # a stop is likely to follow what is given
+        hidden = sure(torch.tensor([[tokenizer.start, *given]])).hidden[0, -1]
+        sure.head.weight.zero_()
+        sure.head.weight[tokenizer.stop] = hidden * 8 / hidden.norm() ** 2
+    opening = open_sequence(sure, np.array(given)) if text else None
+    found = beam_search(Decoder(sure, 6), 6, longest=4, opening=opening)
+    assert len(found) == 6 and all(len(sample.ids) for sample in found)
+    # behind a prompt it ends a sequence
+    assert not text or (found[0].ended and found[0].ids.tolist() == given)
+    # what has ended comes first, each by its log-probability
+    order = [(not sample.ended, -sample.logprob) for sample in found]
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize("given", [[3], [3, 1, 4]])

@@ -23,11 +23,12 @@ class _Beams(NamedTuple):
 def beam_search(
     decoder: Decoder, width: int, *, longest: int, opening: Opening | None = None
 ) -> list[Sample]:
-    """Return up to `width` sequences of high log-probability, the likeliest first; with width 1 the greedy one.
+    """Return up to `width` sequences of high log-probability; with width 1 the greedy one, unless it is empty.
 
     At every step the `width` likeliest continuations of all beams are kept; a sequence that ends leaves its place to
     the others, until no beam can become likelier than the `width` best that have ended. The model's own log-probability
-    decides, stop included, without regard to length. Sequences at the limit that have not ended come last.
+    decides, stop included, without regard to length; a sequence without any letter is none. Those that have ended come
+    first, the likeliest of them first; those at the limit, which are beginnings, come behind, in the same order.
     ConfigError refuses a beam that is wider than the decoder has slots, and a limit that leaves no room.
     """
     opening = opening or Opening(start_of(decoder.tokenizer))
@@ -48,6 +49,8 @@ def beam_search(
     while len(beams.ids) and beams.ids.shape[1] < longest:
         slots = torch.arange(len(beams.ids))
         logprobs = decoder.step(last, slots).double().log_softmax(1).masked_fill(refused, -torch.inf)
+        if stop >= 0 and not beams.ids.shape[1]:
+            logprobs[:, stop] = -torch.inf
         totals = (torch.from_numpy(beams.logprob)[:, None] + logprobs.cpu()).flatten()
         # a stop of every beam may be among them, and enough go on
         best = totals.topk(min(width + len(beams.ids), int(totals.isfinite().sum())))

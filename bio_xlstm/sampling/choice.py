@@ -67,11 +67,12 @@ def likely(scores: Tensor, sampling: Sampling) -> Tensor:
     >>> likely(torch.tensor([[2.0, 1.0, 0.0]]), Sampling(top_k=2)).gt(0).tolist()
     [[True, True, False]]
     """
-    scores = scores / sampling.temperature
+    # the maximum first: numbers over a temperature near 0 would run out of range
+    scores = (scores - scores.max(1, keepdim=True).values) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < scores.shape[1]:
         least = scores.topk(sampling.top_k, dim=1).values[:, -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)
-    chances = (scores - scores.max(1, keepdim=True).values).exp()
+    chances = scores.exp()
     if sampling.top_p < 1:
         ordered = chances.sort(dim=1, descending=True).values
         share = ordered.cumsum(1) / ordered.sum(1, keepdim=True)

@@ -23,6 +23,7 @@ class Opening(NamedTuple):
     state: ModelState | None = None  # of one sequence, before `last`
     ids: np.ndarray = np.zeros(0, np.int64)  # (P,) given ids that are part of the sample
     logprob: float = 0.0  # of these, in nats
+    uncounted: int = 0  # of these: how many have no probability that counts
 
 
 def open_sequence(
@@ -37,11 +38,12 @@ def open_sequence(
     start = model.tokenizer.start
     tokens = np.concatenate(([] if start is None else [start], ids)).astype(np.int64)
     if len(tokens) == 1:
-        return Opening(int(tokens[0]), state, tokens)
+        return Opening(int(tokens[0]), state, tokens, uncounted=1)
     # what stands for several, such as N, has no probability that counts
     targets = np.where(asked_ids(model.tokenizer, stops=False)[tokens[1:]], tokens[1:], -1)
     after, logprob = read(model, tokens[:-1], state, targets=targets)
-    return Opening(int(tokens[-1]), after, tokens[-len(ids) :], logprob)
+    counted = int((targets >= 0).sum())
+    return Opening(int(tokens[-1]), after, tokens[-len(ids) :], logprob, len(ids) - counted)
 
 
 @torch.no_grad()

@@ -95,6 +95,9 @@ class Job:
             notes = tuple(note for note in found.notes if note not in natural)
             return found._replace(tokens=len(drawn.ids) + drawn.ended, notes=notes, reason=reason)
         found = self.judge(self._respelled(sample))
+        if self.request.prompt:
+            # a base that is not known, or a first one that nothing predicts, has no probability
+            found = found._replace(tokens=found.tokens - self.openings(sample.number).uncounted)
         if not reads_strands(self.model):
             return found
         state = self.openings.state(sample.number)

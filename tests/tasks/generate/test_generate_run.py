@@ -173,6 +173,18 @@ def test_dna_is_judged_on_both_strands_where_its_model_reads_them(
         assert float(row[COLUMN]) == pytest.approx(wanted, rel=1e-4)
 
 
+def test_what_is_not_counted_is_not_divided_by(generate: Generate, tiny_models: dict[str, str]) -> None:
+    model = bx.load(tiny_models["dna"])
+    for prompt in ("ATGNNGCC", "NNA"):
+        generate(model=tiny_models["dna"], count=6, prompt=prompt, max_length=20)
+        rows = rows_of()
+        found = score_batch(model, [model.tokenizer.encode(row["sequence"]) for row in rows])
+        for row, score in zip(rows, found, strict=True):
+            kept = score.logprobs[: int(row["length"]) + (row["ended"] == "true")]
+            assert np.isnan(kept).sum() == 2
+            assert float(row["perplexity"]) == pytest.approx(float(np.exp(-np.nanmean(kept))), rel=1e-3)
+
+
 def test_both_strands_are_read_after_the_context(generate: Generate) -> None:
     model = bx.build("dna", dim=32, blocks=1, heads=2, reverse_complement="post_hoc", seed=1)
     model.save("strands")
