@@ -1,6 +1,7 @@
 """Tables of many assays: molecules counted once each, labels, and descriptions that are computed once and kept."""
 
 import hashlib
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.in_context.described import Described, describe
+from bio_xlstm.records import open_records
 from bio_xlstm.tasks.assay.reading import read_cells
 from bio_xlstm.tasks.in_context.recipe import AssayFiles
 
@@ -39,10 +41,20 @@ class AssayTable(NamedTuple):
     """rows whose molecule RDKit or the tokenizer cannot read"""
     repeated: int
     """rows of a molecule that its assay holds already, or contradicts"""
+    apart: int = 0
+    """rows of a molecule that is kept apart for evaluation"""
 
 
-def read_assays(path: str | Path, files: AssayFiles, encoder: "SequenceModel") -> AssayTable:
-    """Read a table with one row per assay and molecule.
+def molecules_in(paths: Iterable[str | Path]) -> frozenset[str]:
+    """Return the molecules of files of any format, without stereo marks; what cannot be read is none."""
+    texts = {record.text for path in paths for record in open_records(str(path), kind="smiles")}
+    return frozenset(flat for text in texts if (flat := _flat(text)) is not None)
+
+
+def read_assays(
+    path: str | Path, files: AssayFiles, encoder: "SequenceModel", apart: Collection[str] = ()
+) -> AssayTable:
+    """Read a table with one row per assay and molecule; molecules kept apart (`molecules_in`) are left out.
 
     What RDKit or the encoder cannot read is left out. Molecules that differ in stereo marks alone are one in an assay,
     as fingerprints see them; where their classes contradict each other, all are left out.
@@ -58,7 +70,7 @@ def read_assays(path: str | Path, files: AssayFiles, encoder: "SequenceModel") -
     order: dict[str, int] = {}
     smiles: list[str] = []
     rows: dict[str, dict[str, list[tuple[int, float, float, int]]]] = {}
-    refused = 0
+    refused = kept_apart = 0
     cells = zip(
         *(columns[column] for column in wanted),
         columns.get(files.number_column, empty),
@@ -67,10 +79,13 @@ def read_assays(path: str | Path, files: AssayFiles, encoder: "SequenceModel") -
     )
     for assay, text, positive, number, relation in cells:
         if text not in known:
-            known[text] = _flat(text, encoder)
+            known[text] = _flat(text) if _has_tokens(text, encoder) else None
         flat = known[text]
         if flat is None or positive == "":
             refused += 1
+            continue
+        if flat in apart:
+            kept_apart += 1
             continue
         if flat not in order:
             order[flat] = len(smiles)
@@ -83,7 +98,7 @@ def read_assays(path: str | Path, files: AssayFiles, encoder: "SequenceModel") -
     assays = [_assay(assay, list(members.values())) for assay, members in rows.items()]
     kept = sum(len(assay.molecules) for assay in assays)
     usable = [assay for assay in assays if 0 < assay.classes.sum() < len(assay.classes)]
-    return AssayTable(usable, smiles, refused, count - refused - kept)
+    return AssayTable(usable, smiles, refused, count - refused - kept_apart - kept, kept_apart)
 
 
 def describe_all(smiles: list[str], encoder: "SequenceModel", bits: int, cache: Path | None) -> Described:
@@ -134,16 +149,19 @@ def _join(blocks: list[Described]) -> Described:
     )
 
 
-def _flat(text: str, encoder: "SequenceModel") -> str | None:
+def _has_tokens(text: str, encoder: "SequenceModel") -> bool:
+    """Tell whether the encoder's tokenizer can read a molecule."""
+    return encoder.tokenizer.prepare(text).status in ("ok", "cleaned")
+
+
+def _flat(text: str) -> str | None:
     """Write a molecule without stereo marks; None where it cannot be read."""
     from rdkit.Chem import MolFromSmiles, MolToSmiles
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
         molecule = MolFromSmiles(text)
-    if molecule is None or encoder.tokenizer.prepare(text).status not in ("ok", "cleaned"):
-        return None
-    return str(MolToSmiles(molecule, isomericSmiles=False))
+    return None if molecule is None else str(MolToSmiles(molecule, isomericSmiles=False))
 
 
 def _assay(name: str, members: list[list[tuple[int, float, float, int]]]) -> Assay:

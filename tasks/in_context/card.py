@@ -30,12 +30,13 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, held_out: dict[str, f
         f"{steps:,} steps of {recipe.training.examples:,} molecules |",
         "",
         f"Left out: {train.refused:,} rows that cannot be read, {train.repeated:,} that repeat or contradict another "
-        "of their assay.",
+        f"of their assay, and {train.apart:,} of molecules that are kept apart for evaluation: all of "
+        f"{', '.join((data.validation, *data.held_apart))}, whatever they were measured for.",
         "",
         "## Measured",
         "",
-        f"Assays of {data.validation}, which no step has seen; mean over assays of average precision minus the share "
-        "of positives, stratified supports, ten draws:",
+        f"Assays of {data.validation}; no step has seen them or their molecules. Mean over assays of average "
+        "precision minus the share of positives, stratified supports, ten draws:",
         "",
         "| support | gain |",
         "|---|---|",

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from bio_xlstm.errors import ConfigError
 from bio_xlstm.in_context.config import FAMILY, InContextConfig
@@ -17,6 +17,8 @@ class AssayFiles:
 
     train: str
     validation: str
+    held_apart: tuple[str, ...] = ()
+    """Files of molecules that are evaluated later: training sees none of them, nor those of `validation`."""
     assay_column: str = "assay_id"
     molecule_column: str = "smiles"
     class_column: str = "property"
@@ -124,10 +126,7 @@ def _section(kind: type[T], table: dict[str, Any], title: str) -> T:
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{title} has no setting {key!r}")
-        wanted: Any = {float: (int, float), tuple[int, ...]: (list, tuple)}.get(
-            known[key].type, known[key].type
-        )
-        if not isinstance(value, wanted) or (isinstance(value, bool) and known[key].type is not bool):
+        if not _fits(value, known[key].type):
             raise ConfigError(f"{title} {key} cannot be {value!r}")
     try:
         return kind(
@@ -135,3 +134,12 @@ def _section(kind: type[T], table: dict[str, Any], title: str) -> T:
         )
     except TypeError as error:
         raise ConfigError(f"{title}: {error}") from None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether a value of a TOML file can fill a field of some type."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(one, get_args(kind)[0]) for one in value)
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)

@@ -17,7 +17,7 @@ from bio_xlstm.in_context.described import Described
 from bio_xlstm.in_context.directory import save_in_context
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.models.directory import CONFIG
-from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, pick, read_assays
+from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, molecules_in, pick, read_assays
 from bio_xlstm.tasks.in_context.card import learner_card
 from bio_xlstm.tasks.in_context.episodes import Episodes, EpisodeSampler
 from bio_xlstm.tasks.in_context.held_out import HeldOut
@@ -220,7 +220,8 @@ def _new_model(recipe: LearnerRecipe) -> InContextModel:
 def _prepare(recipe: LearnerRecipe, model: InContextModel, data: Path, cache: Path) -> Corpus:
     """Read the tables and describe all molecules."""
     files = recipe.data
-    train = read_assays(data / files.train, files, model.language_model)
+    apart = molecules_in(data / name for name in (files.validation, *files.held_apart))
+    train = read_assays(data / files.train, files, model.language_model, apart)
     validation = read_assays(data / files.validation, files, model.language_model)
     shared = {one.name for one in train.assays} & {one.name for one in validation.assays}
     if shared:

@@ -12,8 +12,8 @@ CORES = ["C", "CC", "CCC", "CCCC", "C1CCCCC1", "c1ccccc1", "c1ccncc1", "CC(C)", 
 ENDS = ["O", "N", "C(=O)O", "F", "Cl", "S", "C#N", "OC"]
 
 
-def write_assays(path: Path, names: list[str], seed: int = 0, rows: int = 48) -> Path:
-    """Write assays in each of which one end of a molecule decides."""
+def write_assays(path: Path, names: list[str], seed: int = 0, rows: int = 48, start: str = "") -> Path:
+    """Write assays in each of which one end of a molecule decides; all molecules begin with `start`."""
     draw = np.random.default_rng(seed)
     lines = [HEADER]
     for name in names:
@@ -24,7 +24,7 @@ def write_assays(path: Path, names: list[str], seed: int = 0, rows: int = 48) ->
             value = 5.0 + 2.0 * (end in active) + 0.1 * core
             label = float(end in active)
             relation = ">" if place % 7 == 0 else "="
-            lines.append(f"x\t{name}\t{CORES[core]}{ENDS[end]}\t{label}\t1.0\t{value}\t{relation}\tB")
+            lines.append(f"x\t{name}\t{start}{CORES[core]}{ENDS[end]}\t{label}\t1.0\t{value}\t{relation}\tB")
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -33,7 +33,7 @@ def write_assays(path: Path, names: list[str], seed: int = 0, rows: int = 48) ->
 def recipe_file(tmp_path: Path) -> Path:
     """Write a recipe of a very small learner, with its data beside it."""
     write_assays(tmp_path / "train.tsv", [f"T{number}" for number in range(12)])
-    write_assays(tmp_path / "valid.tsv", ["V1", "V2"], seed=1)
+    write_assays(tmp_path / "valid.tsv", ["V1", "V2"], seed=1, start="BrC")
     path = tmp_path / "small-icl.toml"
     path.write_text(
         """

@@ -78,12 +78,34 @@ def test_evaluation_assays_are_kept_apart(recipe_file: Path) -> None:
         train_learner(read_learner_recipe(recipe_file), data, data / "out", cache=data / "cache")
 
 
+def test_molecules_that_are_evaluated_are_not_trained_on(recipe_file: Path) -> None:
+    """Neither those of the validation table nor those of the files held apart, however they are spelled."""
+    from bio_xlstm.tasks.in_context.assays import molecules_in
+    from bio_xlstm.tasks.in_context.training import _new_model, _prepare
+
+    data = recipe_file.parent
+    (data / "later.csv").write_text("name,smiles\na,OCCC\nb,N#CC(C)C\nc,no molecule\n")
+    rows = (data / "valid.tsv").read_text().splitlines()
+    # one molecule of the training table in the validation table, spelled from its other end
+    (data / "valid.tsv").write_text("\n".join([*rows, "x\tV1\tNCC\t1\t1\t7\t=\tB"]) + "\n")
+    recipe_file.write_text(recipe_file.read_text().replace("[data]", '[data]\nheld_apart = ["later.csv"]'))
+    recipe = read_learner_recipe(recipe_file)
+    corpus = _prepare(recipe, _new_model(recipe), data, data / "cache")
+    (data / "seen.smi").write_text("\n".join(corpus.train.smiles))
+    seen = molecules_in([data / "seen.smi"])
+    assert len(seen) == len(corpus.train.smiles) == 77
+    assert not seen & {"CCCO", "CC(C)C#N", "CCN"}
+    assert corpus.train.apart > 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("steps = 12", "stepps = 12", "no setting 'stepps'"),
         ("steps = 12", 'steps = "many"', "steps cannot be 'many'"),
         ("warmup = 2", "warmup = 40", "warmup"),
+        ("supports = [4, 8]", 'supports = ["four"]', "supports cannot be"),
+        ("steps = 12", "steps = true", "steps cannot be True"),
         ("supports = [4, 8]", "supports = [1]", "supports"),
         ("examples = 120", "examples = 9", "examples"),
         ("bits = 256", "bits = 0", "bits"),
