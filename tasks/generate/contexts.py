@@ -18,6 +18,8 @@ from bio_xlstm.tokenizers.tokenizer import Tokenizer, counted
 
 Say = Callable[[str], None]
 Members = list[np.ndarray]
+# where not all of a family fits
+ADVICE = " (`bioxlstm state build` reads all)"
 
 
 class Extent(NamedTuple):
@@ -28,11 +30,16 @@ class Extent(NamedTuple):
     contexts: int | None = None  # so many contexts; None: one of homologs, of molecules as many as hold all
 
 
-def read_contexts(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
-    """Read a file as contexts, each a list of bare ids; InputError where it holds nothing for this model."""
+def read_contexts(
+    path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say, *, advice: str = ""
+) -> list[Members]:
+    """Read a file as contexts, each a list of bare ids; InputError where it holds nothing for this model.
+
+    `say` is told what is left out, and `advice` how to read all of a family where it does not fit.
+    """
     source = open_of_kind(path, tokenizer.kind, "the context of this model holds")
     if tokenizer.kind == "protein":
-        return _families(path, tokenizer, extent, seed, say)
+        return _families(path, tokenizer, extent, seed, lambda line: say(line + advice))
     rng = np.random.default_rng(seed) if tokenizer.kind == "smiles" else None
     return _sets(source, tokenizer, extent, rng, say)
 
@@ -80,8 +87,15 @@ def _sets(
         return np.arange(len(members)) if rng is None else rng.permutation(len(members))
 
     if extent.contexts is None:
-        return [[members[i] for i in group] for group in divided(order(), costs, extent)]
-    return [[members[i] for i in fitting(order(), costs, extent)] for _ in range(extent.contexts)]
+        chosen = divided(order(), costs, extent)
+    else:
+        chosen = [fitting(order(), costs, extent) for _ in range(extent.contexts)]
+    lost = len(members) - len(np.unique(np.concatenate(chosen)))
+    if lost:
+        say(
+            f"{source.name}: {lost:,} of {counted(len(members), noun)} left out: {_limits(extent)} has no room"
+        )
+    return [[members[i] for i in group] for group in chosen]
 
 
 def _families(path: str, tokenizer: Tokenizer, extent: Extent, seed: int, say: Say) -> list[Members]:
@@ -115,12 +129,14 @@ def _say_what_is_drawn(name: str, family: Alignment, extent: Extent, say: Say) -
             f", without {left_out} that are more than {MAX_SIMILARITY:.0%} or less than "
             f"{1 - MAX_DISSIMILARITY:.0%} like the first"
         )
+    drawn = f"of {counted(len(family.sequences), 'protein')} as many are drawn as {_limits(extent)} allows"
+    say(f"{name}: {drawn}{line}")
+
+
+def _limits(extent: Extent) -> str:
+    """Name the options that keep a context from holding all of a file."""
     limits = [(extent.members, "--context-size"), (extent.tokens, "--context-tokens")]
-    most = " and ".join(f"{option} {limit:,}" for limit, option in limits if limit is not None)
-    say(
-        f"{name}: of {counted(len(family.sequences), 'protein')} as many are drawn as {most} allows{line} "
-        "(`bioxlstm state build` reads all)"
-    )
+    return " and ".join(f"{option} {limit:,}" for limit, option in limits if limit is not None)
 
 
 def divided(order: np.ndarray, costs: np.ndarray, extent: Extent) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """What is given beside the model: contexts and states, prompts, scaffolds, and proteins to make anew."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from bio_xlstm.records import open_records
 from bio_xlstm.sampling.opening import Opening, open_sequence
 from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.files.opening import Say
-from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+from bio_xlstm.tasks.generate.contexts import ADVICE, Extent, read_contexts
 from bio_xlstm.tasks.generate.openings import Begin
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.scaffolds import spellings
 from bio_xlstm.tasks.generate.spans import Redesign, open_redesign, parse_spans
 from bio_xlstm.tasks.generate.words import GRID_SIZES, NOUNS, context_budget
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # tokens of a context
 READ_AT_ONCE = 8192
@@ -43,16 +44,24 @@ def read_states(
         members
         for size in sizes
         for members in read_contexts(
-            request.context, model.tokenizer, Extent(tokens, size, contexts), request.seed, say
+            request.context, model.tokenizer, Extent(tokens, size, contexts), request.seed, say, advice=ADVICE
         )
     ]
-    spread = (
-        f"{min(map(len, found))} to {max(map(len, found))}"
-        if len(set(map(len, found))) > 1
-        else f"{len(found[0])}"
+    say(
+        f"{described([len(members) for members in found], NOUNS[model.kind])}, from {Path(request.context).name}"
     )
-    say(f"context: {len(found)} of {spread} {NOUNS[model.kind]}s, from {Path(request.context).name}")
     return [partial(read_context, model, members, batch_tokens=READ_AT_ONCE) for members in found]
+
+
+def described(sizes: Sequence[int], noun: str) -> str:
+    """Say what contexts of so many members are read.
+
+    >>> described([10], "molecule"), described([1, 1], "molecule"), described([3, 4], "protein")
+    ('1 context of 10 molecules', '2 contexts of 1 molecule each', '2 contexts of 3 to 4 proteins')
+    """
+    low, high = min(sizes), max(sizes)
+    members = f"{low:,} to {counted(high, noun)}" if low < high else counted(low, noun)
+    return f"{counted(len(sizes), 'context')} of {members}{' each' if low == high and len(sizes) > 1 else ''}"
 
 
 def read_redesign(request: GenerateRequest, model: SequenceModel, say: Say) -> Redesign | None:

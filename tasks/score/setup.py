@@ -16,7 +16,7 @@ from bio_xlstm.tasks.files.opening import Say, batch_tokens, describe, open_inpu
 from bio_xlstm.tasks.files.places import check_output
 from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.files.units import selected
-from bio_xlstm.tasks.generate.contexts import Extent, read_contexts
+from bio_xlstm.tasks.generate.contexts import ADVICE, Extent, read_contexts
 from bio_xlstm.tasks.generate.words import CONTEXT_TOKENS
 from bio_xlstm.tasks.journal import file_hash
 from bio_xlstm.tasks.provenance import Provenance
@@ -156,7 +156,7 @@ def open_state(request: ScoreRequest, model: "SequenceModel", say: Say) -> Model
     if request.context is None:
         return None
     extent = Extent(request.context_tokens or CONTEXT_TOKENS[model.kind], contexts=1)
-    (members,) = read_contexts(request.context, model.tokenizer, extent, request.seed, say)
+    (members,) = read_contexts(request.context, model.tokenizer, extent, request.seed, say, advice=ADVICE)
     state = read_context(model, members, batch_tokens=batch_tokens(request, model))
     say(
         f"context: {len(members):,} {KIND_WORDS[model.kind]} from {Path(request.context).name}, "

@@ -58,8 +58,14 @@ def test_all_molecules_are_in_some_context(tmp_path: Path) -> None:
     ] or said[0].endswith("row 19 first: invalid_smiles. unclosed ring")
     other = read_contexts(str(path), tokenizer, Extent(tokens=60), 1, silent)
     assert [len(m) for m in other] and other[0][0].tolist() != contexts[0][0].tolist()
-    few = read_contexts(str(path), tokenizer, Extent(members=3, contexts=2), 0, silent)
+    assert len(said) == 1
+    few = read_contexts(str(path), tokenizer, Extent(members=3, contexts=2), 0, said.append)
     assert [len(members) for members in few] == [3, 3]
+    lost = 19 - len({tokenizer.decode(ids) for members in few for ids in members})
+    assert said[2].endswith(f"actives.smi: {lost} of 19 molecules left out: --context-size 3 has no room")
+    # they take 4 to 22 tokens
+    read_contexts(str(path), tokenizer, Extent(tokens=19), 0, said.append)
+    assert said[4].endswith("actives.smi: 3 of 19 molecules left out: --context-tokens 19 has no room")
     assert [len(g) for g in divided(np.arange(7), np.ones(7, int), Extent(members=3))] == [3, 2, 2]
 
 
@@ -74,9 +80,7 @@ def test_homologs_fit_and_hold_the_first_sequence(tmp_path: Path) -> None:
         assert len(context_tokens(tokenizer, members)) <= 23 and len(members) == 2
     said: list[str] = []
     read_contexts(str(path), tokenizer, Extent(tokens=23), 0, said.append)
-    assert said == [
-        "family.a3m: of 4 proteins as many are drawn as --context-tokens 23 allows (`bioxlstm state build` reads all)"
-    ]
+    assert said == ["family.a3m: of 4 proteins as many are drawn as --context-tokens 23 allows"]
     read_contexts(str(path), tokenizer, Extent(tokens=44), 0, said.append)
     assert len(said) == 1
     assert len(read_contexts(str(path), tokenizer, Extent(members=1), 0, silent)[0]) == 1
@@ -87,7 +91,7 @@ def test_homologs_fit_and_hold_the_first_sequence(tmp_path: Path) -> None:
     assert "".join(tokenizer.decode(ids) for ids in members).count("G") == 0 and len(members) == 4
     assert said == [
         "family.a3m: of 6 proteins as many are drawn as --context-size 5 allows, without 2 that are more than 98% or "
-        "less than 30% like the first (`bioxlstm state build` reads all)"
+        "less than 30% like the first"
     ]
     for extent in (Extent(), Extent(tokens=66), Extent(members=6)):
         (members,) = read_contexts(str(path), tokenizer, extent, 0, said.append)
@@ -181,7 +185,15 @@ def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict
     lines = build_state(StateRequest(input="family.a3m", output="f.state", model=model))
     assert lines[0].startswith("wrote f.state (") and " proteins, " in lines[1]
     common = {"model": model, "count": 6, "max_length": 30}
-    assert "context: 1 of " in generate(**common, context="family.a3m").lines[0]
+    assert generate(**common, context="family.a3m").lines[0] == "1 context of 4 proteins, from family.a3m"
+    # the advice is for those who do not follow it already
+    cut, said = generate(**common, context="family.a3m", context_tokens=23).lines, list[str]()
+    assert cut[0].endswith("as --context-tokens 23 allows (`bioxlstm state build` reads all)")
+    build_state(
+        StateRequest(input="family.a3m", output="few.state", model=model, context_tokens=23), said.append
+    )
+    assert said[0].endswith("as --context-tokens 23 allows")
+    generate(**common, context="family.a3m")
     given = Path("out.csv").read_bytes()
     generate(**common, state="f.state")
     assert Path("out.csv").read_bytes() == given
