@@ -1,0 +1,115 @@
+"""The benchmark of few-shot prediction: what is asked stands beside what was measured, and nothing else."""
+
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from bio_xlstm.in_context.config import InContextConfig
+from bio_xlstm.in_context.model import InContextModel
+
+Run = Callable[..., str]
+Load = Callable[[str], ModuleType]
+METHODS = "neighbours,gaussian-process"
+ENDS = ["O", "N", "C(=O)O", "F", "Cl", "S"]
+
+
+def packed(path: Path, lines: list[str]) -> None:
+    """Write a compressed table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lzma.open(path, "wt") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Write a small FS-Mol with published numbers."""
+    rows = [
+        f"{name}\t{'C' * size}{end}\t{int(end in 'ON')}.0\t{size}.0\t="
+        for name in ("A", "B")
+        for size in range(1, 9)
+        for end in ENDS
+    ]
+    head = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
+    packed(tmp_path / "mol_assays" / "fsmol_valid.tsv.xz", [head, *rows])
+    groups = ["chembl_id,EC_super_class_name", "A,hydrolase", "B,lyase"]
+    packed(tmp_path / "mol_assays" / "fsmol_valid_proteins.csv.xz", groups)
+    sizes = ",".join(f"{size}_train" for size in (16, 32, 64, 128, 256))
+    published = [
+        f"TASK_ID,fraction_positive_test,{sizes}",
+        "X,0.4,0.5+/-0.1,0.6+/-0.1,,,",
+        "Y,0.5,0.8+/-0.1,0.7,,,",
+    ]
+    packed(tmp_path / "reference" / "fsmol_baseline_kNN.csv.xz", published)
+    return tmp_path
+
+
+def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path) -> None:
+    words = ["--results", tmp_path / "results", "--methods", METHODS, "--seeds", 2]
+    printed = run("fewshot", "--data", data, "--only", "fsmol", "--only", "fsmol-numbers", *words)
+    kept = json.loads((tmp_path / "results" / "fsmol.json").read_text())
+    (row,) = [one for one in kept["results"] if (one["method"], one["support"], one["metric"], one["group"])
+              == ("neighbours", 16, "delta_auprc", "")]  # fmt: skip
+    assert f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in printed
+    assert "| kNN | 0.200 | 0.200 | not measured |" in printed
+    assert "| hydrolase (1) |" in printed
+    assert "| ΔAUC-PR of 0.22 at support 16 | not measured |  |" in printed
+    assert "## MoleculeACE: numbers, with activity cliffs" in printed
+    before = (tmp_path / "results" / "fsmol.json").read_bytes()
+    document = tmp_path / "d.md"
+    document.write_text("a\n<!-- measured: fewshot -->\nold\n<!-- end of measured: fewshot -->\nb\n")
+    run("fewshot", "--data", data, "--only", "fsmol", *words, "--document", document)
+    assert (tmp_path / "results" / "fsmol.json").read_bytes() == before
+    text = document.read_text()
+    assert printed.strip() in text
+    assert "\nold\n" not in text
+    assert "baselines alone" in text
+
+
+def test_demands_are_judged(load: Load) -> None:
+    """A method that is ahead, but not surely, reaches what asks for a mean alone."""
+    report = load("fewshot_report")
+    each = {
+        "in-context": [0.3, 0.2, 0.25],
+        "prior": [0.1, 0.12, 0.1],
+        "permuted": [0.09, 0.1, 0.1],
+        "forest": [0.2, 0.22, 0.1],
+    }
+    rows = [
+        {"assay": str(place), "support": 16, "method": name, "delta_auprc": value}
+        for name, values in each.items()
+        for place, value in enumerate(values)
+    ]
+    results = [
+        {
+            "method": name,
+            "support": 16,
+            "metric": "delta_auprc",
+            "group": "",
+            "minus": "",
+            "value": sum(values) / 3,
+        }
+        for name, values in each.items()
+    ]
+    found = {"fsmol": {"results": results, "assays": rows, "methods": each}}
+    text = report.asked(found, None)
+    assert "| 0.250; best baseline forest 0.173; ahead by +0.077 (" in text
+    lines = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in text.splitlines()}
+    assert lines["ΔAUC-PR of 0.22 at support 16"] == "yes"
+    assert lines["clearly above its own prior at support 16"] == "yes"
+    assert lines["permuted labels bring it to the prior or below at support 16"] == "yes"
+    assert lines["ΔAUC-PR of 0.29 at support 64"] == ""
+
+
+def test_a_state_has_one_size(load: Load) -> None:
+    torch.manual_seed(0)
+    learner = InContextModel(InContextConfig(bits=64, hidden=32, dim=16, blocks=1, heads=2)).eval()
+    threads = torch.get_num_threads()
+    found = load("fewshot_library").measure_library(learner, 5000, threads)
+    assert [state["support"] for state in found["states"]] == [16, 256, 1000]
+    assert len({state["bytes"] for state in found["states"]}) == 1
+    assert all(state["score_s"] > 0 for state in found["states"])
