@@ -11,6 +11,7 @@ from bio_xlstm.tasks.progress import size
 from bio_xlstm.tokenizers.tokenizer import counted
 
 _REFUSED = "refused: "
+LEFT_OUT = "left_out"
 
 
 class Outcome(NamedTuple):
@@ -31,6 +32,8 @@ def describe(job: Job, record: Mapping[str, Any]) -> Outcome:
     )
     if kept < rows:
         accepted += f", the {kept:,} of least perplexity kept"
+    if record.get(LEFT_OUT):
+        accepted += f", {record[LEFT_OUT]:,} of them empty and left out, as .{job.form} has no line for them"
     refused = {key.removeprefix(_REFUSED): int(n) for key, n in record.items() if key.startswith(_REFUSED)}
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(refused.items(), key=lambda pair: -pair[1]))
     where = "wrote to standard output"

@@ -11,11 +11,11 @@ from typing import IO
 from bio_xlstm.tasks.files.opening import Say
 from bio_xlstm.tasks.generate.acceptance import Acceptance
 from bio_xlstm.tasks.generate.candidate import Candidate, read_candidates, write_candidates
-from bio_xlstm.tasks.generate.outcome import Outcome, describe
+from bio_xlstm.tasks.generate.outcome import LEFT_OUT, Outcome, describe
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.setup import Job, open_job
 from bio_xlstm.tasks.generate.ways import samples_of
-from bio_xlstm.tasks.generate.writing import Table, store_table, write_table
+from bio_xlstm.tasks.generate.writing import Table, left_out, store_table, write_table
 from bio_xlstm.tasks.journal import Journal, store_file
 from bio_xlstm.tasks.parts_folder import discard_parts
 from bio_xlstm.tasks.progress import Progress
@@ -60,8 +60,9 @@ def run_job(job: Job, say: Say = _silent) -> Outcome:
         if journal.parts:
             say(f"continuing: {journal.total('tries'):,} sequences were drawn before")
         _do_units(job, journal, acceptance)
-        counts = acceptance.counts()
-        journal.finish(partial(_store, job, journal, acceptance))
+        table = _table(job, acceptance)
+        counts = _counts(job, acceptance, table)
+        journal.finish(partial(_store, job, journal, table, counts))
     return describe(job, counts)
 
 
@@ -144,10 +145,16 @@ def _table(job: Job, acceptance: Acceptance) -> Table:
     return Table(rows, request.seed, job.properties)
 
 
-def _store(job: Job, journal: Journal, acceptance: Acceptance, path: Path) -> None:
+def _counts(job: Job, acceptance: Acceptance, table: Table) -> dict[str, int]:
+    """Return what is written down about the run, and which of the rows the format cannot hold."""
+    lost = left_out(job.form, table.rows)
+    return acceptance.counts() | ({LEFT_OUT: lost} if lost else {})
+
+
+def _store(job: Job, journal: Journal, table: Table, counts: dict[str, int], path: Path) -> None:
     """Write the final file to `path`, and its record beside the output."""
-    store_table(job.form, _table(job, acceptance), path)
-    record = journal.provenance.to_json(max_tries=job.request.most_tries, **acceptance.counts()) + "\n"
+    store_table(job.form, table, path)
+    record = journal.provenance.to_json(max_tries=job.request.most_tries, **counts) + "\n"
     store_file(beside_record(Path(job.request.output)), lambda file: file.write(record.encode()))
 
 
@@ -166,6 +173,7 @@ def _to_stdout(job: Job, acceptance: Acceptance) -> Outcome:
                 progress.advance(len(acceptance.taken) - held)
                 if acceptance.full:
                     break
-    write_table(job.form, _table(job, acceptance), sys.stdout)
+    table = _table(job, acceptance)
+    write_table(job.form, table, sys.stdout)
     sys.stdout.flush()
-    return describe(job, acceptance.counts())
+    return describe(job, _counts(job, acceptance, table))

@@ -20,7 +20,7 @@ from bio_xlstm.sampling.rows import Sample
 from bio_xlstm.sampling.smiles_constraint import SmilesConstraint
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.choices import KIND_WORDS
-from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, device_memory, dtype_name
+from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype, dtype_name
 from bio_xlstm.tasks.files.opening import Say
 from bio_xlstm.tasks.files.places import check_place
 from bio_xlstm.tasks.finished import finished_record
@@ -33,24 +33,17 @@ from bio_xlstm.tasks.generate.openings import Openings
 from bio_xlstm.tasks.generate.repeats import remarks
 from bio_xlstm.tasks.generate.request import GenerateRequest
 from bio_xlstm.tasks.generate.scaffolds import read_scaffold
+from bio_xlstm.tasks.generate.slots import choose_slots
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint
 from bio_xlstm.tasks.generate.strands import COLUMN, both_strands, reads_strands
 from bio_xlstm.tasks.generate.streams import kept
 from bio_xlstm.tasks.generate.words import LONGEST, context_budget
 from bio_xlstm.tasks.generate.writing import choose_format
 from bio_xlstm.tasks.journal import file_hash
-from bio_xlstm.tasks.pretrain.room import main_memory
-from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.writers.text import read_record
 from bio_xlstm.tokenizers.tokenizer import counted
 
-# sequences drawn at once, as far as their memories fit into so many bytes
-SLOTS = {"cpu": 128}
-MANY_SLOTS = 1024
-STATE_BYTES = 1 << 30
-# what a step of a beam holds at once: its states chosen anew, and its log-probabilities several times
-BEAM_STATES, BEAM_SCORES = 4, 6
 # tokens of a unit of work
 UNIT_TOKENS, UNIT_TRIES, LEAST_TRIES = 1 << 17, 512, 16
 
@@ -164,7 +157,7 @@ def _open_job(request: GenerateRequest, say: Say) -> Job:
             f"{len(first.ids)} tokens are given, which leaves no room in sequences of at most {sampling.longest} "
             "(--max-length)"
         )
-    slots = choose_slots(request, model, unit_of(request, sampling))
+    slots = choose_slots(request, model, sampling.longest, unit_of(request, sampling))
     decoder = Decoder(model, slots, request.backend)
     constraint: Constraint | None = None
     if redesign is not None:
@@ -249,32 +242,6 @@ def _default_model(request: GenerateRequest, say: Say) -> str:
 def unit_of(request: GenerateRequest, sampling: Sampling) -> int:
     """Return how many tries are a unit of work: a function of the options alone."""
     return min(max(UNIT_TOKENS // sampling.longest, 1), UNIT_TRIES, max(request.count, LEAST_TRIES))
-
-
-def choose_slots(request: GenerateRequest, model: SequenceModel, unit: int) -> int:
-    """Return how many sequences are drawn at once."""
-    asked = request.batch_tokens
-    memory = device_memory(str(model.device))
-    state, _ = read(model, np.zeros(1, np.int64))
-    if request.beam is not None:
-        scores = len(model.tokenizer.vocabulary.symbols) * np.float64().nbytes
-        _check_beam(request.beam, BEAM_STATES * state.bytes + BEAM_SCORES * scores, memory)
-    if asked is None:
-        room = (STATE_BYTES if memory is None else memory // 4) // max(state.bytes, 1)
-        # what is begun beside a unit is thrown away where that one is enough
-        asked = min(SLOTS.get(model.device.type, MANY_SLOTS), room, 2 * unit)
-    return int(max(request.beam or 1, min(asked, request.most_tries)))
-
-
-def _check_beam(width: int, each: int, memory: int | None) -> None:
-    """Refuse a beam that does not fit into memory, by the bytes that each of its sequences takes."""
-    # a little is left to the system; 0 where it does not tell
-    room = int(0.8 * (memory or main_memory()[1]))
-    if room and width * each > room:
-        raise ConfigError(
-            f"--beam {width} takes about {size(width * each)} of memory, and {size(room)} can be had: "
-            f"--beam {max(room // each, 1)} fits"
-        )
 
 
 def _judge(request: GenerateRequest, model: SequenceModel, scaffold: Any) -> Judge:

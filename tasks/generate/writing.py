@@ -89,9 +89,16 @@ def store_table(form: str, table: Table, path: Path) -> None:
         write_table(form, table, stream)
 
 
+def left_out(form: str, rows: Iterable[Accepted]) -> int:
+    """Return how many sequences a format has no line for: a SMILES without atoms would be read as its own name."""
+    return sum(not row.candidate.sequence for row in rows) if form == "smi" else 0
+
+
 def _smiles(rows: Iterable[Accepted]) -> Iterator[str]:
-    for row in rows:
-        yield f"{row.candidate.sequence} sample-{row.candidate.number}\n"
+    for candidate, _, _ in rows:
+        mark = "" if candidate.valid else " [not valid]" if candidate.ended else " [unfinished]"
+        if candidate.sequence:
+            yield f"{candidate.sequence} sample-{candidate.number}{mark}\n"
 
 
 def _fasta(rows: Iterable[Accepted]) -> Iterator[str]:

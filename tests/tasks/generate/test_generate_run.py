@@ -11,10 +11,12 @@ import pytest
 
 import bio_xlstm as bx
 from bio_xlstm.errors import ConfigError, OutputError
+from bio_xlstm.records import open_records
 from bio_xlstm.sampling import Sample
 from bio_xlstm.scoring import score_batch
 from bio_xlstm.tasks.generate import run as run_module
 from bio_xlstm.tasks.generate.request import GenerateRequest
+from bio_xlstm.tasks.generate.slots import choose_slots
 from bio_xlstm.tasks.generate.strands import COLUMN, both_strands
 from bio_xlstm.tasks.generate.words import Range
 
@@ -205,6 +207,19 @@ def test_other_formats(generate: Generate, capsys: pytest.CaptureFixture[str]) -
     assert [line.split()[1] for line in Path("out.smi").read_text().splitlines()] == [
         "sample-0", "sample-1", "sample-2"
     ]  # fmt: skip
+    # a limit that leaves some unfinished, and a draw that leaves some empty
+    outcome = generate(count=400, output="out.smi", max_length=12, temperature=2.0)
+    generate(count=400, max_length=12, temperature=2.0)
+    rows = rows_of()
+    found = {record.row: record for record in open_records("out.smi")}
+    empty = sum(not row["sequence"] for row in rows)
+    assert empty and len(found) == 400 - empty
+    assert f"400 tries, {empty} of them empty and left out, as .smi has no line for them" in outcome.lines[1]
+    for record, row in zip(found.values(), (row for row in rows if row["sequence"]), strict=True):
+        mark = "" if row["valid"] == "true" else "not valid" if row["ended"] == "true" else "unfinished"
+        assert record.text == row["sequence"]
+        assert record.id == f"sample-{row['index']}" + (f" [{mark}]" if mark else "")
+    assert json.loads(Path("out.smi.provenance.json").read_text())["left_out"] == empty
     generate(count=3, output="-", format="tsv")
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 4 and out[0].split("\t")[0] == "sequence"
@@ -282,14 +297,35 @@ def test_what_cannot_be_done_is_refused(generate: Generate, options: dict[str, A
 def test_a_beam_that_memory_does_not_hold_is_refused(
     generate: Generate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.main_memory", lambda: (1 << 30, 1 << 30))
+    monkeypatch.setattr("bio_xlstm.tasks.generate.slots.main_memory", lambda: (1 << 30, 1 << 30))
     with pytest.raises(
         ConfigError, match=r"--beam 100000 takes about .*, and .* can be had: --beam \d+ fits"
     ):
         generate(beam=100_000, max_length=5)
     # a system that does not tell
-    monkeypatch.setattr("bio_xlstm.tasks.generate.setup.main_memory", lambda: (0, 0))
+    monkeypatch.setattr("bio_xlstm.tasks.generate.slots.main_memory", lambda: (0, 0))
     assert generate(count=2, beam=2, max_length=5).rows == 2
+
+
+def test_lengths_and_numbers_that_memory_does_not_hold_are_refused(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--max-length 1000000000000 takes about 8.0 TB of memory, and .* can be"
+    ):
+        generate(max_length=10**12, batch_tokens=None)
+    # a limit of the shell
+    monkeypatch.setattr("bio_xlstm.tasks.generate.slots.address_room", lambda: 1 << 30)
+    with pytest.raises(
+        ConfigError, match=r"--batch-tokens 200000 takes about .* GB of memory, and 859 MB can be had"
+    ):
+        generate(count=200_000, batch_tokens=200_000)
+    # the fewer at once, the longer they may be
+    assert generate(count=2, model="dna-causal", prompt="A", max_length=20, batch_tokens=None).rows == 2
+    request = GenerateRequest(output="o.csv", count=100, model="chem-small")
+    model = bx.load("chem-small")
+    slots = [choose_slots(request, model, longest, 100) for longest in (200, 10**7, 10**9)]
+    assert slots[0] == 100 > slots[1] > slots[2] == 1
 
 
 def test_more_tries_go_on_where_fewer_ended(generate: Generate, monkeypatch: pytest.MonkeyPatch) -> None:
