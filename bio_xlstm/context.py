@@ -10,6 +10,7 @@ import torch
 from bio_xlstm.embedding import encode_listed
 from bio_xlstm.errors import ModelError, SequenceError
 from bio_xlstm.layers.state import layer_state
+from bio_xlstm.models.weight_hash import hash_in
 from bio_xlstm.positions import Places
 from bio_xlstm.state import ModelState
 from bio_xlstm.tokenizers.tokenizer import Tokenizer
@@ -52,13 +53,29 @@ def load_context(model: "SequenceModel", path: str | Path) -> ModelState:
     """Load the memory of one context from a state file; ModelError where it is not one of this model."""
     state = ModelState.load(path, model.device)
     if state.model_hash != model.weight_hash():
+        made = _dtype_of(state, model)
+        if made is not None:
+            raise ModelError(
+                f"{path} was made by {model.name} in {made}, which is in {_name(model.dtype)} here"
+            )
         raise ModelError(
             f"{path} was made by another model (hash {state.model_hash[:12]}); "
-            f"{model.name} has hash {model.weight_hash()[:12]}"
+            f"{model.name} has hash {model.weight_hash()[:12]} in {_name(model.dtype)}"
         )
     if len(state) != 1:
         raise ModelError(f"{path} holds {len(state)} sequences; a context is one")
     return state
+
+
+def _dtype_of(state: ModelState, model: "SequenceModel") -> str | None:
+    """Return the dtype in which these weights made a state, None where they cannot have made it."""
+    lower = (torch.bfloat16, torch.float16) if model.dtype == torch.float32 else ()
+    found = (dtype for dtype in lower if hash_in(model, model.config, dtype) == state.model_hash)
+    return next(map(_name, found), None)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def on_device(state: ModelState, device: torch.device) -> ModelState:

@@ -96,11 +96,14 @@ def _build_state(
         },
     )
     store_state(output, state.save, provenance, members=len(members), tokens=int(state.position[0]))
+    # a state belongs to the weights as they were rounded
+    precision = dtype_name(request.dtype)
+    lower = "" if precision == dtype_name("auto") else f" --dtype {precision}"
     read = counted(int(state.position[0]), "token")
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
         f"{counted(len(members), NOUNS[model.kind])}, {read}, for the model {model.name}",
-        f"use: bioxlstm generate --state {output} -m {request.model or name} -n 100 -o new.csv",
+        f"use: bioxlstm generate --state {output} -m {request.model or name}{lower} -n 100 -o new.csv",
     )
 
 

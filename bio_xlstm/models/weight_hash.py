@@ -20,12 +20,18 @@ class WeightHash:
         weights = list(network.parameters())
         versions = (*(number for weight in weights for number in _version(weight)), *_sums(weights))
         if self._known[0] != versions:
-            digest = hashlib.sha256(json.dumps(config.departures(), sort_keys=True).encode())
-            for name, weight in sorted(network.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-            self._known = versions, digest.hexdigest()
+            self._known = versions, hash_in(network, config)
         return self._known[1]
+
+
+def hash_in(network: nn.Module, config: ModelConfig, dtype: torch.dtype | None = None) -> str:
+    """Return the hash of configuration and weights, cast to a dtype or as they are."""
+    digest = hashlib.sha256(json.dumps(config.departures(), sort_keys=True).encode())
+    for name, weight in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        cast = weight.detach().to(dtype or weight.dtype)
+        digest.update(cast.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _version(parameter: Tensor) -> tuple[int, int]:

@@ -219,6 +219,20 @@ def test_a_state_is_as_good_as_its_context(generate: Generate, tiny_models: dict
         describe_state("family.a3m")
 
 
+def test_a_state_of_lower_precision_says_so(generate: Generate, tiny_models: dict[str, str]) -> None:
+    Path("family.a3m").write_text(FAMILY)
+    model = tiny_models["protein"]
+    plain = build_state(StateRequest(input="family.a3m", output="f.state", model=model))
+    lines = build_state(StateRequest(input="family.a3m", output="b.state", model=model, dtype="bf16"))
+    assert lines[2] == f"use: bioxlstm generate --state b.state -m {model} --dtype bf16 -n 100 -o new.csv"
+    assert "--dtype" not in plain[2]
+    assert generate(model=model, state="b.state", dtype="bf16", count=2, max_length=8).rows == 2
+    with pytest.raises(ModelError, match="b.state was made by .* in bfloat16, which is in float32 here"):
+        generate(model=model, state="b.state", count=2)
+    with pytest.raises(ModelError, match="f.state was made by another model .* in bfloat16"):
+        generate(model=model, state="f.state", dtype="bf16", count=2)
+
+
 def test_what_is_cleaned_is_said(generate: Generate, tiny_models: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "a.fna"
     path.write_text(">1\nACGT1GGCA\n>2\nTT\n")
