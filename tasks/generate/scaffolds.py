@@ -73,11 +73,26 @@ def opened(molecule: Any, point: int | None) -> Any:
 
 
 def spellings(molecule: Any, points: list[int], tokenizer: Tokenizer, seed: int) -> list[np.ndarray]:
-    """Spell a scaffold in many ways (ids each), every one of which ends at one of the attachment points."""
+    """Spell a scaffold in many ways (ids each), every one of which ends at one of the attachment points.
+
+    Points take turns, whether many different spellings end there or few, which are then repeated.
+    """
     rng = np.random.default_rng(seed)
+    share = max(SPELLINGS // len(points), 1)
+    ways = [
+        _spellings_at(molecule, point, tokenizer, share, rng) for point in rng.permutation(points).tolist()
+    ]
+    turns = max(map(len, ways))
+    return [way[turn % len(way)] for turn in range(turns) for way in ways]
+
+
+def _spellings_at(
+    molecule: Any, point: int, tokenizer: Tokenizer, count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Spell a scaffold in up to so many ways that end at one point."""
     found: dict[str, np.ndarray] = {}
-    for _ in range(SPELLINGS):
-        text = spell(molecule, int(rng.choice(points)), rng)
+    for _ in range(count):
+        text = spell(molecule, point, rng)
         try:
             found[text] = tokenizer.encode(text)
         except SequenceError as error:

@@ -1,5 +1,6 @@
 """A scaffold is kept, stereocentres included, and something is added to it."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,30 @@ def test_dummy_atoms_are_where_something_is_attached() -> None:
     assert Chem.MolToSmiles(opened(molecule, None)) == "c1cc[nH]c1" and len(points) == 2
     assert {grown(molecule, point) for point in points} == {"[At]c1cc[nH]c1", "[At]n1cccc1"}
     assert branched("CC") == "(CC)" and branched("(C)O") == "(C)(O)" and branched("(C)") == "(C)"
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "*C(=O)c1ccc2nc(*)ccc2c1",
+        "*c1ccc(CCOC(*)=O)cc1",
+        # a cyclic hexapeptide with more points than chance finds
+        "CC(C)CC1C(=O)NC(Cc2ccccc2)C(=O)NC(CO)C(=O)NC(CCSC)C(=O)NC(CC(N)=O)C(=O)NC(Cc2c[nH]c3ccccc23)C(=O)N1",
+    ],
+)
+def test_attachment_points_take_turns(smiles: str) -> None:
+    molecule, points = read_scaffold(smiles)
+    tokenizer = TOKENIZERS["smiles"]()
+    forms = Counter(grown(molecule, point) for point in points)
+    for seed in range(2):
+        found = spellings(molecule, points, tokenizer, seed)
+        texts = [tokenizer.decode(ids) for ids in found]
+        ends = Counter(Chem.MolToSmiles(Chem.MolFromSmiles(text + "[At]")) for text in texts)
+        # as often as there are points that are alike, in every round
+        rounds = len(texts) // len(points)
+        assert ends == {form: count * rounds for form, count in forms.items()} and rounds
+        first = Counter(Chem.MolToSmiles(Chem.MolFromSmiles(text + "[At]")) for text in texts[: len(points)])
+        assert first == forms and len(set(texts)) >= len(points) - (forms.total() - len(forms))
 
 
 @pytest.mark.parametrize(
