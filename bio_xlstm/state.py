@@ -68,6 +68,10 @@ class ModelState:
         try:
             with safe_open(str(path), framework="pt", device=str(device)) as file:
                 metadata = file.metadata() or {}
+                if "assay state" in metadata.get("format", ""):
+                    raise ModelError(
+                        f"{path} is the state of labelled examples: bioxlstm predict --state reads it"
+                    )
                 if metadata.get("format") != _FORMAT:
                     raise ModelError(f"{path} is not a model state of this version")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

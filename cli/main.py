@@ -31,9 +31,11 @@ COMMANDS = {
     "score": Entry("bio_xlstm.cli.score:score", "Give the likelihood of sequences or molecules."),
     "variants": Entry("bio_xlstm.cli.variants:variants", "Compare mutations with their wild type."),
     "generate": Entry("bio_xlstm.cli.generate:generate", "Make new molecules, proteins or DNA."),
-    "state": Entry("bio_xlstm.cli.state:state", "Read a context once, into a file to use again."),
+    "state": Entry("bio_xlstm.cli.state:state", "Read a context or labelled examples once, into a file."),
     "finetune": Entry("bio_xlstm.cli.finetune:finetune", "Make a model of measured values."),
-    "predict": Entry("bio_xlstm.cli.predict:predict", "Predict with a fine-tuned model."),
+    "predict": Entry(
+        "bio_xlstm.cli.predict:predict", "Predict with a fine-tuned model, or from labelled examples."
+    ),
     "pretrain": Entry("bio_xlstm.cli.pretrain:pretrain", "Train a model from a configuration file."),
     "evaluate": Entry("bio_xlstm.cli.evaluate:evaluate", "Measure how good generated sequences are."),
     "models": Entry("bio_xlstm.cli.models:models", "List, describe and convert models."),

@@ -70,7 +70,7 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
     language_model = learner.language_model
     budget = batch_tokens(request, language_model)
     if request.support is not None:
-        opened = open_support(learner, request.support, budget, say)
+        opened = open_support(learner, request.support, say)
     else:
         assert request.state is not None
         opened = open_state(learner, request.state, say)

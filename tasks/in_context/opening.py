@@ -17,6 +17,9 @@ from bio_xlstm.tasks.in_context.table import read_support
 if TYPE_CHECKING:
     from bio_xlstm.in_context.model import InContextModel
 
+# tokens of a support that are read at once, whatever is asked for queries: a state does not depend on it
+READ_AT_ONCE = 8192
+
 Say = Callable[[str], None]
 
 
@@ -38,7 +41,7 @@ def load_learner(name: str, *, device: str, dtype: str, backend: str) -> "InCont
     return learner
 
 
-def open_support(learner: "InContextModel", options: SupportOptions, batch_tokens: int, say: Say) -> Opened:
+def open_support(learner: "InContextModel", options: SupportOptions, say: Say) -> Opened:
     """Read a table of labelled examples and say what was found in it."""
     with kept(options.support) as held:
         assert held is not None
@@ -52,7 +55,7 @@ def open_support(learner: "InContextModel", options: SupportOptions, batch_token
         for line in support.lines():
             say(held.renamed(line))
         fingerprint = RawFile(held.path).fingerprint()
-        state = build_assay(learner, _renamed(support, held.renamed), batch_tokens=batch_tokens)
+        state = build_assay(learner, _renamed(support, held.renamed), batch_tokens=READ_AT_ONCE)
     return Opened(Assay(learner, state), fingerprint)
 
 

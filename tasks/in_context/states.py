@@ -17,9 +17,6 @@ from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.state_files import COMMAND, check_new, store_state
 from bio_xlstm.tasks.writers.result import beside_record, read_json
 
-# tokens that are read at once
-READ_AT_ONCE = 8192
-
 
 @dataclass(frozen=True, kw_only=True)
 class AssayStateRequest(SupportOptions):
@@ -42,7 +39,7 @@ def build_assay_state(request: AssayStateRequest, say: Say = lambda line: None) 
     output = Path(request.output)
     check_new(request.support, request.output, overwrite=request.overwrite)
     learner = load_learner(request.model, device=request.device, dtype=request.dtype, backend=request.backend)
-    opened = open_support(learner, request, READ_AT_ONCE, say)
+    opened = open_support(learner, request, say)
     state = opened.assay.state
     store_state(output, state.save, _provenance(request, opened), examples=state.facts["examples"])
     return (

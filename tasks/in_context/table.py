@@ -56,9 +56,9 @@ def read_support(
 
 
 def _molecules(path: str, column: str | None, kind: str) -> Table:
-    """Read a table whole; what its letters leave open is taken for molecules."""
+    """Read a table whole; a column that is named holds molecules, and so does one whose letters leave that open."""
     try:
-        table = read_whole(path, column=column, kind=None, limit=None)
+        table = read_whole(path, column=column, kind=None if column is None else kind, limit=None)
     except InputError:
         table = read_whole(path, column=column, kind=kind, limit=None)
     if table.kind != kind:

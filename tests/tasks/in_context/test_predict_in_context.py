@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError, SequenceError
+from bio_xlstm.state import ModelState
 from bio_xlstm.tasks.files.estimate import dry_run
 from bio_xlstm.tasks.in_context.job import InContextJob, open_job, predict_in_context
 from bio_xlstm.tasks.in_context.request import InContextRequest, SupportOptions
@@ -148,6 +149,10 @@ def test_a_state_says_the_same(ask: Ask, tiny_learner: str, tmp_path: Path) -> N
     assert (
         found["learner"] == "tiny-icl" and found["task"] == "regression" and "24 examples" in found["support"]
     )
+    with pytest.raises(
+        ModelError, match="is the state of labelled examples: bioxlstm predict --state reads it"
+    ):
+        ModelState.load(tmp_path / "assay.state")
     with pytest.raises(OutputError, match="exists; use --overwrite to replace it"):
         build_assay_state(request)
     with pytest.raises(OutputError, match="is the input; give the output another name"):

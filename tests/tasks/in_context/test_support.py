@@ -43,6 +43,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         read(tmp_path, text)
     assert sorted(read(tmp_path, text, target="b").values) == [0.5, 0.7]
     assert read(tmp_path, text, target="A", column="parent").names == ["CCN", "CCO"]
+    # letters that are residues too
+    assert len(read(tmp_path, "sequence,y\nCCN,1\nCCS,0\n", column="sequence")) == 2
     with pytest.raises(InputError, match="there is no column 'c'; the columns are parent, smiles, a, b"):
         read(tmp_path, text, target="c")
 
