@@ -12,7 +12,7 @@ def intervals(question: Question, coverage: float) -> tuple[np.ndarray, np.ndarr
 
     found = list(answers(question))
     values, leverages = (
-        np.concatenate([getattr(answer, name).cpu().numpy() for answer in found], 1)
+        np.concatenate([getattr(answer, name).numpy() for answer in found], 1)
         for name in ("value", "leverage")
     )
     ends = [
@@ -46,5 +46,5 @@ def _missed(question: Question, place: int) -> np.ndarray:
         issues=[],
         notes=[],
     )
-    points = torch.from_numpy(library.points(rows)).to(next(library.learner.parameters()).device)
+    points = torch.from_numpy(library.points(rows))
     return residuals(support, answer_left_out(library.learner, points, support))

@@ -85,8 +85,7 @@ class Library:
 
         assert self.learner is not None
         embeddings = torch.from_numpy(self.embeddings(rows))
-        place = next(self.learner.parameters()).device
         known = Molecules(*substructures(self._texts(rows), self.learner.config.bits), embeddings)
         with torch.no_grad():
-            points: np.ndarray = self.learner(Molecules(*(one.to(place) for one in known))).cpu().numpy()
+            points: np.ndarray = self.learner(known).numpy()
         return points

@@ -81,7 +81,8 @@ def open_job(request: FewshotRequest, say: Say = log.info) -> Job:
     if any(METHODS[name].learns for name in request.chosen):
         from bio_xlstm.in_context.directory import load_in_context
 
-        learner = load_in_context(request.model).to(choose_device(request.device))
+        # small enough for a CPU: it is the language model that --device is for
+        learner = load_in_context(request.model)
     assays = read_assays(request)
     names = [assay.name for assay in assays.assays]
     groups: Mapping[str, str] = {}

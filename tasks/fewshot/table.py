@@ -16,6 +16,7 @@ from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
 from bio_xlstm.tasks.fewshot.columns import Chosen, choose
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.in_context.bounds import unsigned_column
+from bio_xlstm.tasks.in_context.spelling import spelled
 from bio_xlstm.tokenizers import TOKENIZERS
 
 TRAIN, TEST = frozenset(("train", "training")), frozenset(("test", "testing"))
@@ -54,9 +55,7 @@ def read_assays(request: FewshotRequest) -> Assays:
     counts = Counter(rows=len(table.records))
     notes: list[str] = []
     rows = _usable(table, chosen, request, counts, notes)
-    smiles = list(dict.fromkeys(rows.texts))
-    numbers = {text: number for number, text in enumerate(smiles)}
-    library = np.array([numbers[text] for text in rows.texts], np.int64)
+    smiles, library = _library(rows.texts)
     members: dict[str, list[int]] = {}
     for row, name in enumerate(rows.assays):
         members.setdefault(name, []).append(row)
@@ -66,6 +65,15 @@ def read_assays(request: FewshotRequest) -> Assays:
         for name in sorted(members)
     ]
     return Assays(table.name, chosen, assays, smiles, dict(counts), notes)
+
+
+def _library(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the different molecules, spelled as `predict --support` spells them, and which of them rows (R,) hold."""
+    different = list(dict.fromkeys(texts))
+    written = dict(zip(different, spelled(different, TOKENIZERS["smiles"]()), strict=True))
+    smiles = list(dict.fromkeys(written.values()))
+    numbers = {text: number for number, text in enumerate(smiles)}
+    return smiles, np.array([numbers[written[text]] for text in texts], np.int64)
 
 
 def _assay(

@@ -16,12 +16,12 @@ QUERIES = 8192
 
 def in_context(question: Question) -> np.ndarray:
     """Predict (S, M) log-odds of the positive class, or numbers."""
-    return np.concatenate([answer.value.cpu().numpy() for answer in answers(question)], 1)
+    return np.concatenate([answer.value.numpy() for answer in answers(question)], 1)
 
 
 def prior(question: Question) -> np.ndarray:
     """Predict the same without the support: what is often positive in any assay."""
-    return np.concatenate([answer.prior.cpu().numpy() for answer in answers(question)], 1)
+    return np.concatenate([answer.prior.numpy() for answer in answers(question)], 1)
 
 
 def permuted(question: Question) -> np.ndarray:
@@ -43,14 +43,13 @@ def answers(question: Question) -> Iterator["Answer"]:
 
     library, learner = question.library, question.library.learner
     assert learner is not None
-    place = next(learner.parameters()).device
-    values = torch.from_numpy(question.values).to(place)
+    values = torch.from_numpy(question.values)
     with torch.no_grad():
-        support = torch.from_numpy(library.points(question.support)).to(place)  # (S, N, D)
-        bounds = torch.from_numpy(question.relations).to(place)
+        support = torch.from_numpy(library.points(question.support))  # (S, N, D)
+        bounds = torch.from_numpy(question.relations)
         labels = Labels.of_numbers(values, bounds) if question.numeric else Labels.of_classes(values)
         state = learner.read_support(support, labels)
         step = max(1, QUERIES // len(values))
         for begin in range(0, question.queries.shape[1], step):
             some = library.points(question.queries[:, begin : begin + step])
-            yield learner.answer(torch.from_numpy(some).to(place), state)
+            yield learner.answer(torch.from_numpy(some), state)
