@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 OUT    := demo-output
 TESTS  ?= tests
 # of make cards
-MODELS  ?= $(notdir $(patsubst %/config.json,%,$(wildcard bio_xlstm/bundled/*/config.json)))
+MODELS  ?= $(notdir $(patsubst %/tokenizer.json,%,$(wildcard bio_xlstm/bundled/*/tokenizer.json)))
 RESULTS ?= out/results
 CORPORA ?= out/corpus
 STEPS   ?= 2000

@@ -117,7 +117,7 @@ def main() -> None:
     """Write the documents, or say what would change."""
     options = parse()
     results = read_results(options.results)
-    folders = sorted(path.parent for path in options.models.glob("*/config.json"))
+    folders = sorted(path.parent for path in options.models.glob("*/tokenizer.json"))
     loaded = {folder: bio_xlstm.load(str(folder)) for folder in folders}
     left_out = unusable(results, list(loaded.values()))
     for line in left_out:

@@ -90,7 +90,9 @@ def test_wheel_holds_one_package_and_its_models(wheel: Path) -> None:
 def test_bundled_models_are_small() -> None:
     for model in (ROOT / "bio_xlstm" / "bundled").glob("*"):
         size = sum(path.stat().st_size for path in model.rglob("*"))
-        assert size <= 10e6, f"{model.name} takes {size / 1e6:.1f} MB"
+        # an in-context learner has no tokenizer of its own
+        most = 10e6 if (model / "tokenizer.json").exists() else 15e6
+        assert size <= most, f"{model.name} takes {size / 1e6:.1f} MB"
 
 
 def test_checkout_works_from_another_folder(tmp_path: Path) -> None:
