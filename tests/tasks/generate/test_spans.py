@@ -1,6 +1,7 @@
 """Infilling keeps the flanks, reads positions as in training, and ends every span as it should."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import bio_xlstm as bx
 from bio_xlstm.decoding import Decoder
 from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.infilling import hide
+from bio_xlstm.records import open_records
 from bio_xlstm.sampling import Sampling, draw
 from bio_xlstm.tasks.generate.given import read_protein
-from bio_xlstm.tasks.generate.repeats import has_repeat, low_complexity, remarks
+from bio_xlstm.tasks.generate.repeats import few_kinds, has_repeat, remarks
 from bio_xlstm.tasks.generate.spans import Redesign, SpanConstraint, open_redesign, parse_spans
 
 from .conftest import rows_of
@@ -84,7 +86,7 @@ def test_the_command_keeps_the_flanks(generate: Generate) -> None:
         for row in rows:
             check_flanks(row["sequence"], ((4, 9), (19, 21)))
     # a stretch that is given is not what the model is warned about
-    low = PROTEIN + "GAGAAGGAGAGA" + PROTEIN
+    low = PROTEIN + "GAGAAGGAGAGA" * 4 + PROTEIN
     generate(model=None, protein=low, infill=("2-3",), keep_length=True, count=4)
     assert "low complexity" in remarks(low, "protein") and {row["notes"] for row in rows_of()} == {""}
     generate(model=None, protein=PROTEIN, infill=("5-9",), keep_length=True, count=4)
@@ -155,9 +157,32 @@ def test_spans_that_do_not_fit_are_refused(generate: Generate, tiny_models: dict
 
 
 def test_repeats_and_low_complexity_are_seen() -> None:
-    assert has_repeat("MKT" + "A" * 6 + "DEFGH") and not has_repeat("MKT" + "A" * 5 + "DEFGH")
-    assert has_repeat("MKTGSAGSAGSADEF") and not has_repeat("MKTGSAGSADEF") and not has_repeat("")
-    assert low_complexity("AAKAAKAAAKAA") and not low_complexity("MKTAYIAKQRQISFVKSHFSRQ")
+    for text, seen in (
+        ("MKT" + "A" * 7 + "DEFGH", True),
+        ("MKT" + "A" * 6 + "DEFGH", False),
+        ("MKTGSAGSAGSADEF", True),
+        ("MKTGSAGSADEF", False),
+        ("", False),
+        ("".join("DEFGHIKLMN"[n % 7 :] for n in range(60)) + "A" * 7, False),
+    ):
+        assert has_repeat(text, "protein") == seen, text
+    assert has_repeat("ACGT" * 5, "dna") and not has_repeat("ACGT" * 3 + "CATTGCA" * 2, "dna")
+    assert few_kinds("AAKAAKAAAKAA") == 1 and few_kinds("MKTAYIAKQRQISFVKSHFSRQ") == few_kinds("") == 0
+    assert remarks("AAKAAKAAAKAA" + PROTEIN + PROTEIN, "protein") == ()
+    assert remarks("AAKAAKAAAKAA" * 2 + PROTEIN[:20], "protein")[-1] == "low complexity"
+
+
+def test_few_natural_sequences_are_remarkable() -> None:
+    folder = Path(__file__).parents[3] / "examples"
+    proteins, genes = (
+        ["".join(record.text.split()).replace("-", "").upper() for record in open_records(str(folder / name))]
+        for name in ("receivers.fasta", "genes.fna")
+    )
+    assert len(proteins) > 40 and sum(bool(remarks(text, "protein")) for text in proteins) <= 2
+    joined = "".join(genes)
+    pieces = [joined[begin : begin + 1000] for begin in range(0, len(joined) - 999, 500)]
+    # fifteen T in a row, which two of them share
+    assert len(pieces) > 40 and sum(bool(remarks(piece, "dna")) for piece in pieces) <= 2
 
 
 def test_what_is_removed_from_a_protein_is_said(model: Any) -> None:
