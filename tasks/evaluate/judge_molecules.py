@@ -12,7 +12,15 @@ from bio_xlstm.tasks.evaluate.facts import describe
 from bio_xlstm.tasks.evaluate.fcd import fcd
 from bio_xlstm.tasks.evaluate.inputs import Entry
 from bio_xlstm.tasks.evaluate.metric import NO_REFERENCE, Metric, beside, explained
-from bio_xlstm.tasks.evaluate.molecules import MoleculeSet, apart, nearest_of, quality, variety
+from bio_xlstm.tasks.evaluate.molecules import (
+    MoleculeSet,
+    apart,
+    averages,
+    cleanness,
+    nearest_of,
+    quality,
+    variety,
+)
 from bio_xlstm.tasks.evaluate.properties import COUNTS, PROPERTIES
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
 from bio_xlstm.tasks.evaluate.spread import choose_workers, spread
@@ -43,9 +51,9 @@ def judge_molecules(
     request: GenerationRequest,
 ) -> Evaluation:  # fmt: skip
     """Measure generated molecules beside real ones; `known` are forms without stereo marks met in training."""
-    metrics = quality(found, len(entries), known) + variety(found, request.compare, request.seed)
+    metrics = quality(found, len(entries), known) + _features(found, found, request)
     if real is not None:
-        metrics = beside(metrics, variety(real, request.compare, request.seed))
+        metrics = beside(metrics, _features(real, _cut(real, len(found), request.seed), request))
     metrics = explained(metrics, TOO_FEW) + _distances(found, real, request)
     nearest = None if real is None else nearest_of(found, real, request.compare, request.seed)
     return Evaluation(
@@ -55,6 +63,16 @@ def judge_molecules(
         rows=_rows(entries, found, known, nearest),
         drawn=_drawn(entries, found, request.seed),
     )
+
+
+def _features(found: MoleculeSet, counted: MoleculeSet, request: GenerationRequest) -> list[Metric]:
+    """Measure what a set is like; what grows with the number of molecules is measured of `counted`."""
+    return variety(counted, request.compare, request.seed) + cleanness(found) + averages(found)
+
+
+def _cut(real: MoleculeSet, count: int, seed: int) -> MoleculeSet:
+    """Return as many real molecules as were generated, where there are as many."""
+    return real.take(np.array(thinned(range(len(real)), max(count, 1), seed), np.int64))
 
 
 def _distances(found: MoleculeSet, real: MoleculeSet | None, request: GenerationRequest) -> list[Metric]:

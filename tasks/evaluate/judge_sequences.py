@@ -11,7 +11,7 @@ from bio_xlstm.tasks.evaluate.inputs import Entry
 from bio_xlstm.tasks.evaluate.kmers import spectrum
 from bio_xlstm.tasks.evaluate.letters import LETTERS, measure
 from bio_xlstm.tasks.evaluate.metric import NO_REFERENCE, Metric, beside, explained, missing, share
-from bio_xlstm.tasks.evaluate.nearest import CANDIDATES, nearest_distances
+from bio_xlstm.tasks.evaluate.nearest import CANDIDATES, choose_candidates, nearest_distances
 from bio_xlstm.tasks.evaluate.profile import MISSING_PYHMMER, scores
 from bio_xlstm.tasks.evaluate.request import GenerationRequest
 from bio_xlstm.tasks.evaluate.sequences import apart, averages, quality, scored
@@ -21,8 +21,9 @@ TOO_FEW = "there are too few sequences for it"
 _WHOLE = frozenset(("length", "longest_run"))
 _NEAREST = (
     "share of differing columns in the global alignment (1, -1, gaps -1) with the nearest real sequence, the best "
-    f"scored of the {CANDIDATES} that share most words of 3 residues; beside it one half of the reference to the other"
+    "scored of {}; beside it one half of the reference to the other"
 )
+_ALL, _SOME = "all", f"the {CANDIDATES} that share most words of 3 residues"
 _PROFILE = "bit score of the whole sequence against the profile, no filters; without a hit the Forward score of HMMER"
 _HITS = "share of the valid sequences of which HMMER finds some part like the profile, no filters"
 
@@ -82,16 +83,18 @@ def _protein_scores(
 def _nearest(texts: list[str], real: list[str] | None, compared: int, seed: int) -> Scored:
     if real is None:
         values = np.full(len(texts), np.nan)
-        found = explained(scored("nearest_distance", values, None, _NEAREST), NO_REFERENCE)
+        found = explained(scored("nearest_distance", values, None, _NEAREST.format(_ALL)), NO_REFERENCE)
         return values, None, found
     different = list(dict.fromkeys(texts))
     asked = thinned(different, compared, seed)
-    distances = dict(zip(asked, nearest_distances(asked, real).tolist(), strict=True))
-    values = np.array([distances.get(text, np.nan) for text in texts], float)
     first, second = halves(len(real), seed)
     one, other = ([real[number] for number in half.tolist()] for half in (first, second))
-    natural = nearest_distances(other, one)
-    return values, natural, explained(scored("nearest_distance", values, natural, _NEAREST), TOO_FEW)
+    candidates = choose_candidates((asked, real), (other, one))
+    distances = dict(zip(asked, nearest_distances(asked, real, candidates).tolist(), strict=True))
+    values = np.array([distances.get(text, np.nan) for text in texts], float)
+    natural = nearest_distances(other, one, candidates)
+    words = _NEAREST.format(_ALL if candidates is None else _SOME)
+    return values, natural, explained(scored("nearest_distance", values, natural, words), TOO_FEW)
 
 
 def _fit(texts: list[str], real: list[str] | None, path: str | None, profile: Any) -> Scored:

@@ -83,7 +83,7 @@ def quality(found: MoleculeSet, records: int, known: Collection[str] | None) -> 
 
 
 def variety(found: MoleculeSet, compared: int, seed: int) -> list[Metric]:
-    """Measure how different the molecules of a set are from each other, and which are clean."""
+    """Measure how different the molecules of a set are from each other."""
     different = thinned(found.different, compared, seed)
     smiles = [facts.smiles for facts in different]
     prints = fingerprints(smiles)
@@ -107,8 +107,6 @@ def variety(found: MoleculeSet, compared: int, seed: int) -> list[Metric]:
             sum(scaffolds.values()),
             "different scaffolds per valid molecule that has a ring",
         ),
-        *cleanness(found),
-        *averages(found),
     ]
 
 

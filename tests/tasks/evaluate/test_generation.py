@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rdkit import Chem
+from rdkit.Chem import Descriptors
 
 from bio_xlstm.errors import BioXlstmError, ConfigError, InputError, OutputError
 from bio_xlstm.tasks.evaluate import generation, histograms, judge_sequences
@@ -63,6 +65,19 @@ def rows(path: Path = Path("out/records.csv")) -> list[dict[str, str]]:
     """Read the table of records."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_what_grows_with_the_number_is_compared_at_one_number(run: Run) -> None:
+    rings = ["c1ccccc1", "c1ccncc1", "C1CCCCC1", "c1ccoc1", "c1ccsc1", "C1CCNC1", "C1CC1", "c1cc[nH]c1"]
+    reference = ("r.smi", "\n".join(rings) + "\n")
+    metrics = run("c1ccccc1\nc1ccncc1\nC1CC\n", "g.smi", reference=reference)["metrics"]
+    assert metrics["scaffolds"]["reference"] == 2 and metrics["circles"]["reference"] <= 2
+    # the whole reference where the number does not matter, and where there are no more
+    weights = [Descriptors.MolWt(Chem.MolFromSmiles(ring)) for ring in rings]
+    assert metrics["mean_weight"]["reference"] == pytest.approx(sum(weights) / 8)
+    assert (
+        run("c1ccccc1\n" * 20, "h.smi", "more", reference=reference)["metrics"]["scaffolds"]["reference"] == 8
+    )
 
 
 def test_molecules_are_evaluated(run: Run) -> None:

@@ -5,7 +5,15 @@ import pytest
 
 from bio_xlstm.tasks.evaluate.facts import describe
 from bio_xlstm.tasks.evaluate.metric import Metric
-from bio_xlstm.tasks.evaluate.molecules import MoleculeSet, apart, nearest_of, quality, variety
+from bio_xlstm.tasks.evaluate.molecules import (
+    MoleculeSet,
+    apart,
+    averages,
+    cleanness,
+    nearest_of,
+    quality,
+    variety,
+)
 
 # benzene, toluene (its scaffold), pyridine, ethanol (none)
 FOUR = [describe(smiles) for smiles in ("c1ccccc1", "Cc1ccccc1", "c1ccncc1", "CCO")]
@@ -40,7 +48,8 @@ def test_tautomers_share_an_inchikey() -> None:
 
 
 def test_scaffolds_are_counted() -> None:
-    found = numbers(variety(one_set(0, 1, 1, 2, 3), 100, 0))
+    some = one_set(0, 1, 1, 2, 3)
+    found = numbers(variety(some, 100, 0) + averages(some))
     # benzene's thrice and pyridine's; ethanol has none
     assert found["scaffolds"] == 2 and found["scaffold_uniqueness"] == 2 / 4
     assert found["mean_rings"] == 4 / 5 and found["mean_heavy_atoms"] == (6 + 7 + 7 + 6 + 3) / 5
@@ -48,7 +57,7 @@ def test_scaffolds_are_counted() -> None:
 
 def test_filters_count_every_molecule() -> None:
     both = MoleculeSet([describe("O=C1C=CC(=O)C=C1"), FOUR[0]], np.array([0, 1, 1, 1]))
-    found = numbers(variety(both, 100, 0))
+    found = numbers(cleanness(both))
     assert found["passes_pains"] == found["passes_brenk"] == found["passes_filters"] == 3 / 4
 
 
