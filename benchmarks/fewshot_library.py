@@ -19,13 +19,13 @@ def measure_library(learner: InContextModel, molecules: int, threads: int) -> di
     """Score random points against states of several supports; return seconds and bytes."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    points = torch.randn(molecules, learner.config.dim)
+    points = torch.randn(molecules, learner.width)
     found: dict[str, Any] = {"molecules": molecules, "threads": threads, "states": []}
     for size in SUPPORTS:
         begin = time.perf_counter()
         with torch.inference_mode():
             state = learner.read_support(
-                torch.randn(1, size, learner.config.dim), Labels.of_classes(torch.arange(size)[None] % 2)
+                torch.randn(1, size, learner.width), Labels.of_classes(torch.arange(size)[None] % 2)
             )
         read = time.perf_counter() - begin
         taken = [_answer_all(learner, points, state) for _ in range(REPEATS)]
@@ -45,5 +45,5 @@ def _answer_all(learner: InContextModel, points: torch.Tensor, state: SetState) 
 
 
 def _bytes(state: SetState) -> int:
-    tensors = [*(part for memory in state.memories for part in memory), *state.ridge]
+    tensors = [*(part for memory in state.memories for part in memory), *state.ridge, state.similar]
     return sum(tensor.nbytes for tensor in [*tensors, state.base, state.shift, state.scale])

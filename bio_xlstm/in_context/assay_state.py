@@ -69,7 +69,7 @@ class AssayState:
                 for block in range(int(metadata["blocks"]))
             )
             ridge = RidgeState(*(tensors[f"ridge.{part}"] for part in RidgeState._fields))
-            rest = (tensors[name] for name in ("base", "shift", "scale"))
+            rest = (tensors[name] for name in ("similar", "base", "shift", "scale"))
             states = SetState(metadata["task"], memories, ridge, *rest)
             tables = {
                 name.removeprefix("table."): tensor
@@ -91,5 +91,10 @@ class AssayState:
         for block, memory in enumerate(self.states.memories):
             named |= {f"memory.{block}.{part}": tensor for part, tensor in memory._asdict().items()}
         named |= {f"ridge.{part}": tensor for part, tensor in self.states.ridge._asdict().items()}
-        named |= {"base": self.states.base, "shift": self.states.shift, "scale": self.states.scale}
+        named |= {
+            "similar": self.states.similar,
+            "base": self.states.base,
+            "shift": self.states.shift,
+            "scale": self.states.scale,
+        }
         return named | {f"table.{name}": tensor for name, tensor in self.tables.items()}

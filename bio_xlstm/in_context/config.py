@@ -23,6 +23,8 @@ class InContextConfig:
     """Width of that embedding."""
     bits: int = 4096
     """Rows of the table of Morgan substructures (radius 2), counted."""
+    sketch: int = 2048
+    """Signs of a molecule's sketch, by which it is compared with others as they are."""
     hidden: int = 512
     """Width inside the encoder."""
     dim: int = 256
@@ -46,6 +48,8 @@ class InContextConfig:
                 raise ConfigError(f"{field.name} must be at least 1, not {value}")
         if self.dim % self.heads or self.dim % 8:
             raise ConfigError(f"dim {self.dim} cannot be divided into {self.heads} heads, or into 8")
+        if self.sketch % 8:
+            raise ConfigError(f"sketch must be a multiple of 8, not {self.sketch}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be from 0 to below 1, not {self.dropout}")
 

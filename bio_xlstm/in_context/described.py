@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bio_xlstm.in_context.sketch import sketch
+
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
@@ -20,6 +22,7 @@ class Described(NamedTuple):
     offsets: Tensor  # (N,) int64
     counts: Tensor  # (C,) float32, how often each is met
     embeddings: Tensor  # (N, E) float32
+    sketches: Tensor  # (N, S / 8) uint8, packed signs
 
 
 def substructures(smiles: Sequence[str], bits: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,7 +52,7 @@ def substructures(smiles: Sequence[str], bits: int) -> tuple[Tensor, Tensor, Ten
 
 
 def describe(
-    encoder: "SequenceModel", smiles: Sequence[str], bits: int, *, batch_tokens: int = 8192
+    encoder: "SequenceModel", smiles: Sequence[str], bits: int, width: int, *, batch_tokens: int = 8192
 ) -> Described:
     """Describe molecules that RDKit and the encoder's tokenizer can read; ValueError or SequenceError for others."""
     from bio_xlstm.embedding import embed_batch
@@ -57,4 +60,5 @@ def describe(
     ids = [encoder.tokenizer.prepare(text).ids for text in smiles]
     found = embed_batch(encoder, ids, batch_tokens=batch_tokens)
     embeddings = np.stack([next(iter(one.values())) for one in found])
-    return Described(*substructures(smiles, bits), torch.from_numpy(embeddings).float())
+    seen = substructures(smiles, bits)
+    return Described(*seen, torch.from_numpy(embeddings).float(), sketch(*seen, width))

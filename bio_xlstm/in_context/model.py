@@ -14,8 +14,9 @@ from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.in_context.encoder import Encoder
 from bio_xlstm.in_context.enrichment import Enrichment
 from bio_xlstm.in_context.labels import TASKS, Labels
-from bio_xlstm.in_context.ridge import Ridge, RidgeState
+from bio_xlstm.in_context.ridge import Ridge, RidgeState, SimilarityRidge
 from bio_xlstm.in_context.set_block import SetBlock
+from bio_xlstm.in_context.sketch import unpacked
 from bio_xlstm.kernels.mlstm.state import MlstmState
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SetState(NamedTuple):
     memories: tuple[MlstmState, ...]
     """one per block of the set reader"""
     ridge: RidgeState
+    similar: Tensor  # (B, S) weights of the signs of a sketch
     base: Tensor
     """(B,) log-odds of the positive class in the support; 0 for regression"""
     shift: Tensor  # (B,)
@@ -46,10 +48,11 @@ class Answer(NamedTuple):
 class InContextModel(nn.Module):
     """Predict from labelled examples without training.
 
-    A molecule becomes a point that knows what is usual around it (`encode`). Of the labelled points of a support, the
-    set reader fills the memories of its mLSTM blocks, and a ridge regression solves for the labels (`read_support`).
-    Query points are answered from that state (`answer`) by a sum of three: what is often positive anywhere (the prior),
-    the ridge, and the set reader. Neither the order of the examples nor the company of a query changes an answer.
+    A molecule becomes a point of W = D + S numbers (`encode`): D that were learned and know what is usual around it, and
+    the S signs of its sketch. Of the labelled points of a support, the set reader fills the memories of its mLSTM blocks,
+    and two ridge regressions solve for the labels, on what was learned and on plain similarity (`read_support`). Query
+    points are answered from that state (`answer`) by a sum of four: what is often positive anywhere (the prior), both
+    ridges, and the set reader. Similarity carries over to any chemistry; the rest adds what assays have in common. Neither the order of the examples nor the company of a query changes an answer.
     """
 
     def __init__(self, config: InContextConfig, name: str = "in-context") -> None:
@@ -64,6 +67,7 @@ class InContextModel(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.read_out = nn.Linear(config.dim, len(TASKS))
         self.ridge = Ridge(config)
+        self.similarity = SimilarityRidge()
         self.base_weight = nn.Parameter(torch.zeros(()))
         self.card = ""
         self._language_model: SequenceModel | None = None
@@ -72,6 +76,11 @@ class InContextModel(nn.Module):
     def kind(self) -> str:
         """Return what the model reads."""
         return "smiles"
+
+    @property
+    def width(self) -> int:
+        """Return W, the numbers of a point."""
+        return self.config.dim + self.config.sketch
 
     @property
     def language_model(self) -> "SequenceModel":
@@ -91,7 +100,8 @@ class InContextModel(nn.Module):
 
     def describe(self, smiles: Sequence[str], *, batch_tokens: int = 8192) -> Described:
         """Describe molecules (N strings) that RDKit can read; ValueError or SequenceError for others."""
-        return describe(self.language_model, smiles, self.config.bits, batch_tokens=batch_tokens)
+        config = self.config
+        return describe(self.language_model, smiles, config.bits, config.sketch, batch_tokens=batch_tokens)
 
     def weight_hash(self) -> str:
         """Hash configuration and weights: states of another learner are refused by it."""
@@ -102,20 +112,24 @@ class InContextModel(nn.Module):
         return digest.hexdigest()
 
     def forward(self, described: Described) -> Tensor:
-        """Turn descriptions of N molecules into points (N, D)."""
-        points: Tensor = self.enrichment(self.encoder(described))
-        return points
+        """Turn descriptions of N molecules into points (N, W)."""
+        return self.place(self.encoder(described), described.sketches)
+
+    def place(self, encoded: Tensor, sketches: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Put encoded molecules (N, D) among reference ones, the model's own or others, and sketches beside them."""
+        return torch.cat([self.enrichment(encoded, reference), unpacked(sketches)], -1)
 
     @torch.no_grad()
     def encode(self, smiles: Sequence[str], *, batch_tokens: int = 8192) -> Tensor:
-        """Turn molecules (N strings) that RDKit can read into points (N, D)."""
+        """Turn molecules (N strings) that RDKit can read into points (N, W)."""
         if not len(smiles):
-            return torch.zeros(0, self.config.dim)
+            return torch.zeros(0, self.width)
         points: Tensor = self(self.describe(smiles, batch_tokens=batch_tokens))
         return points
 
     def read_support(self, points: Tensor, labels: Labels) -> SetState:
-        """Read labelled points (B, N, D) into states."""
+        """Read labelled points (B, N, W) into states."""
+        points, sketches = points.split([self.config.dim, self.config.sketch], -1)
         x = points + self.label(labels.described())
         memories = []
         for block in self.blocks:
@@ -125,11 +139,12 @@ class InContextModel(nn.Module):
         if labels.task == "binary":
             share = (labels.values > 0).float().mean(1)
             base = torch.logit(share.clamp(0.02, 0.98))
-        ridge = self.ridge.solve(points, labels)
-        return SetState(labels.task, tuple(memories), ridge, base, labels.shift, labels.scale)
+        solved = self.ridge.solve(points, labels), self.similarity.solve(sketches, labels)
+        return SetState(labels.task, tuple(memories), *solved, base, labels.shift, labels.scale)
 
     def answer(self, points: Tensor, state: SetState) -> Answer:
-        """Answer query points (B, M, D) from states; queries do not see each other."""
+        """Answer query points (B, M, W) from states; queries do not see each other."""
+        points, sketches = points.split([self.config.dim, self.config.sketch], -1)
         place = TASKS.index(state.task)
         prior = self.prior(points)[..., place]  # (B, M)
         x = points + self.question[place]
@@ -137,6 +152,7 @@ class InContextModel(nn.Module):
             x = block.queries(x, memory)
         read = self.read_out(self.norm(x))[..., place]
         found = prior + self.ridge(points, state.ridge, state.task) + read
+        found = found + self.similarity(sketches, state.similar, state.task)
         found = found + self.base_weight * state.base[:, None]
         leverage = self.ridge.leverage(points, state.ridge)
         shift, scale = state.shift[:, None], state.scale[:, None]

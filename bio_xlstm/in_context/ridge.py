@@ -22,6 +22,37 @@ class RidgeState(NamedTuple):
     root: Tensor  # (B, D, D) lower triangular root of the system's matrix
 
 
+class SimilarityRidge(nn.Module):
+    """The same on sketches, unit vectors as they are: kernel ridge regression with Tanimoto's similarity.
+
+    Solved in the examples, of which there are fewer than signs; what remains are weights of the signs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # logarithm of the penalty: at 32 examples, and per doubling of their number
+        self.penalty = nn.Parameter(torch.tensor([-1.2, 0.0]))
+        self.scale = nn.Parameter(torch.tensor([3.0, 1.0]).log())  # logarithms: log-odds, numbers
+        self.bounded = nn.Parameter(torch.zeros(()))
+
+    def solve(self, z: Tensor, labels: Labels) -> Tensor:
+        """Solve for the labels of supports (B, N, S); weights (B, S)."""
+        counts = torch.where(labels.relations == 0, 1.0, torch.sigmoid(self.bounded))  # (B, N)
+        total = counts.sum(1)
+        middle = (counts * labels.values).sum(1) / total
+        strength = torch.exp(self.penalty[0] + self.penalty[1] * torch.log2(total / 32))
+        weighed = counts.sqrt()[..., None] * z
+        matrix = weighed @ weighed.transpose(1, 2)  # (B, N, N)
+        matrix = matrix + strength[:, None, None] * torch.eye(z.shape[1], device=z.device, dtype=z.dtype)
+        right = counts.sqrt() * (labels.values - middle[:, None])
+        dual = torch.cholesky_solve(right[..., None], torch.linalg.cholesky(matrix))  # (B, N, 1)
+        return (weighed * dual).sum(1)
+
+    def forward(self, z: Tensor, weights: Tensor, task: str) -> Tensor:
+        """Return what the solution adds for queries (B, M, S): log-odds, or standardised numbers (B, M)."""
+        return torch.einsum("bms,bs->bm", z, weights) * self.scale[0 if task == "binary" else 1].exp()
+
+
 class Ridge(nn.Module):
     """Solve for labels on unit vectors; penalty, scale and what a bounded value counts are learned."""
 

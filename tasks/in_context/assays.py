@@ -101,26 +101,28 @@ def read_assays(
     return AssayTable(usable, smiles, refused, count - refused - kept_apart - kept, kept_apart)
 
 
-def describe_all(smiles: list[str], encoder: "SequenceModel", bits: int, cache: Path | None) -> Described:
+def describe_all(
+    smiles: list[str], encoder: "SequenceModel", config: InContextConfig, cache: Path | None
+) -> Described:
     """Describe molecules, or read what an earlier run with the same molecules and encoder kept in `cache`."""
-    key = hashlib.sha256("\n".join([encoder.weight_hash(), str(bits), *smiles]).encode()).hexdigest()[:16]
+    facts = [encoder.weight_hash(), f"{config.bits} {config.sketch}", *smiles]
+    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     path = None if cache is None else cache / f"molecules-{key}.npz"
     if path is not None and path.exists():
         with np.load(path) as kept:
-            bits, offsets, counts, embeddings = (torch.from_numpy(kept[name]) for name in Described._fields)
-        return Described(bits.long(), offsets, counts.float(), embeddings)
+            bits, offsets, counts, *rest = (torch.from_numpy(kept[name]) for name in Described._fields)
+        return Described(bits.long(), offsets, counts.float(), *rest)
     blocks = []
     for begin in range(0, len(smiles), _BLOCK):
-        found = describe(encoder, smiles[begin : begin + _BLOCK], bits)
-        blocks.append(Described(*found[:3], found.embeddings.half()))
+        found = describe(encoder, smiles[begin : begin + _BLOCK], config.bits, config.sketch)
+        blocks.append(found._replace(embeddings=found.embeddings.half()))
     joined = _join(blocks)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.partial.npz")
         # counts beyond 255 say no more than 255
-        small = (joined.bits.int(), joined.offsets, joined.counts.clamp(max=255).byte(), joined.embeddings)
-        parts = zip(Described._fields, small, strict=True)
-        np.savez(partial, **{name: part.numpy() for name, part in parts})
+        small = joined._replace(bits=joined.bits.int(), counts=joined.counts.clamp(max=255).byte())
+        np.savez(partial, **{name: part.numpy() for name, part in small._asdict().items()})
         partial.replace(path)
     return joined
 
@@ -134,7 +136,11 @@ def pick(described: Described, rows: np.ndarray | torch.Tensor) -> Described:
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)[:-1]])
     places = torch.arange(int(sizes.sum())) + torch.repeat_interleave(begins - offsets, sizes)
     return Described(
-        described.bits[places], offsets, described.counts[places], described.embeddings[chosen].float()
+        described.bits[places],
+        offsets,
+        described.counts[places],
+        described.embeddings[chosen].float(),
+        described.sketches[chosen],
     )
 
 
@@ -146,6 +152,7 @@ def _join(blocks: list[Described]) -> Described:
         torch.cat(offsets),
         torch.cat([block.counts for block in blocks]),
         torch.cat([block.embeddings for block in blocks]),
+        torch.cat([block.sketches for block in blocks]),
     )
 
 

@@ -53,7 +53,7 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         """
         learner = self._learner()
         texts, good = self._readable(X)
-        found = np.full((len(good), learner.config.dim), np.nan, np.float32)
+        found = np.full((len(good), learner.width), np.nan, np.float32)
         if good.any():
             found[good] = encode(learner, texts, batch_tokens=self.batch_tokens).numpy()
         return found
@@ -79,7 +79,7 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         import torch
 
         given = np.asarray(points, np.float32)
-        width = self._learner().config.dim
+        width = self._learner().width
         if given.ndim != 2 or given.shape[1] != width:
             raise SequenceError(
                 f"points must be of shape (N, {width}), as points() gives them, not {given.shape}"

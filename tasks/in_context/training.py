@@ -190,8 +190,9 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
     """
     batch, width = episodes.molecules.shape
     rows = np.concatenate([episodes.molecules.reshape(-1), episodes.reference])
-    encoded = model.encoder(pick(described, rows))
-    points = model.enrichment(encoded[: batch * width], encoded[batch * width :]).view(batch, width, -1)
+    picked = pick(described, rows)
+    encoded, asked = model.encoder(picked), batch * width
+    points = model.place(encoded[:asked], picked.sketches[:asked], encoded[asked:]).view(batch, width, -1)
     size = episodes.support.values.shape[1]
     state = model.read_support(points[:, :size], episodes.support)
     answer = model.answer(points[:, size:], state)
@@ -228,7 +229,7 @@ def _prepare(recipe: LearnerRecipe, model: InContextModel, data: Path, cache: Pa
         raise ConfigError(f"[data] assay {sorted(shared)[0]!r} is in the training and the validation table")
     log.info("%d assays to train on, %d to look at", len(train.assays), len(validation.assays))
     smiles = [*train.smiles, *validation.smiles]
-    described = describe_all(smiles, model.language_model, model.config.bits, cache)
+    described = describe_all(smiles, model.language_model, model.config, cache)
     return Corpus(train, described, HeldOut(validation.assays, len(train.smiles)))
 
 

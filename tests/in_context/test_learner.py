@@ -20,7 +20,7 @@ def learner() -> InContextModel:
     """Make a small learner with random weights."""
     torch.manual_seed(3)
     made = InContextModel(
-        InContextConfig(bits=64, hidden=32, dim=16, reference=12, blocks=2, heads=2), "small"
+        InContextConfig(bits=64, sketch=64, hidden=32, dim=16, reference=12, blocks=2, heads=2), "small"
     )
     return made.eval().requires_grad_(False)
 
@@ -41,7 +41,7 @@ def reordered(labels: Labels, order: torch.Tensor) -> Labels:
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_order_of_the_support_does_not_matter(learner: InContextModel, task: str) -> None:
     """Permuted supports give the same answers."""
-    points, asked, labels = torch.randn(1, 11, 16), torch.randn(1, 5, 16), labelled(11, task)
+    points, asked, labels = torch.randn(1, 11, 80), torch.randn(1, 5, 80), labelled(11, task)
     order = torch.randperm(11)
     one = learner.answer(asked, learner.read_support(points, labels))
     other = learner.answer(asked, learner.read_support(points[:, order], reordered(labels, order)))
@@ -51,8 +51,8 @@ def test_order_of_the_support_does_not_matter(learner: InContextModel, task: str
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_queries_do_not_see_each_other(learner: InContextModel, task: str) -> None:
     """A query is answered alike alone, in company, in any order."""
-    state = learner.read_support(torch.randn(1, 9, 16), labelled(9, task))
-    asked = torch.randn(1, 7, 16)
+    state = learner.read_support(torch.randn(1, 9, 80), labelled(9, task))
+    asked = torch.randn(1, 7, 80)
     whole = learner.answer(asked, state)
     for place in range(7):
         alone = learner.answer(asked[:, place : place + 1], state)
@@ -61,7 +61,7 @@ def test_queries_do_not_see_each_other(learner: InContextModel, task: str) -> No
 
 def test_supports_do_not_see_each_other(learner: InContextModel) -> None:
     """Supports side by side are read as each alone."""
-    points, asked = torch.randn(3, 6, 16), torch.randn(3, 4, 16)
+    points, asked = torch.randn(3, 6, 80), torch.randn(3, 4, 80)
     labels = Labels.of_classes(torch.randint(0, 2, (3, 6)))
     whole = learner.answer(asked, learner.read_support(points, labels)).value
     for place in range(3):
@@ -74,7 +74,7 @@ def test_size_of_the_state_does_not_depend_on_the_support(learner: InContextMode
     """Two examples and a thousand leave the same number of bytes."""
 
     def size(count: int) -> int:
-        states = learner.read_support(torch.randn(1, count, 16), labelled(count, "binary"))
+        states = learner.read_support(torch.randn(1, count, 80), labelled(count, "binary"))
         return AssayState(states, {}, {}, learner.weight_hash()).bytes
 
     assert size(2) == size(1000)
@@ -82,7 +82,7 @@ def test_size_of_the_state_does_not_depend_on_the_support(learner: InContextMode
 
 def test_numbers_keep_their_units(learner: InContextModel) -> None:
     """Answers follow the units of the labels: ten times the values and a shift give ten times the answers, shifted."""
-    points, asked, numbers = torch.randn(1, 8, 16), torch.randn(1, 5, 16), torch.randn(1, 8).double()
+    points, asked, numbers = torch.randn(1, 8, 80), torch.randn(1, 5, 80), torch.randn(1, 8).double()
     plain = learner.answer(asked, learner.read_support(points, Labels.of_numbers(numbers))).value
     other = learner.answer(asked, learner.read_support(points, Labels.of_numbers(10 * numbers - 40))).value
     torch.testing.assert_close(other, 10 * plain - 40, rtol=1e-4, atol=1e-4)
@@ -90,16 +90,16 @@ def test_numbers_keep_their_units(learner: InContextModel) -> None:
 
 def test_equal_numbers_are_no_error(learner: InContextModel) -> None:
     """A support whose values are all equal is answered with finite numbers."""
-    state = learner.read_support(torch.randn(1, 4, 16), Labels.of_numbers(torch.full((1, 4), 7.0)))
-    assert torch.isfinite(learner.answer(torch.randn(1, 3, 16), state).value).all()
+    state = learner.read_support(torch.randn(1, 4, 80), Labels.of_numbers(torch.full((1, 4), 7.0)))
+    assert torch.isfinite(learner.answer(torch.randn(1, 3, 80), state).value).all()
 
 
 def test_a_molecule_is_encoded_alike_in_any_company(learner: InContextModel) -> None:
     """A molecule's point does not depend on the others."""
     whole = learner.encode(SMILES)
-    assert whole.shape == (8, 16)
+    assert whole.shape == (8, 80)
     torch.testing.assert_close(learner.encode(SMILES[3:4])[0], whole[3], rtol=1e-4, atol=1e-5)
-    assert learner.encode([]).shape == (0, 16)
+    assert learner.encode([]).shape == (0, 80)
 
 
 def test_molecules_that_cannot_be_read_are_refused(learner: InContextModel) -> None:
@@ -113,7 +113,7 @@ def test_directory_round_trip(learner: InContextModel, tmp_path: Path) -> None:
     save_in_context(learner, tmp_path)
     assert is_in_context(tmp_path)
     again = load_in_context(tmp_path)
-    points, asked, labels = torch.randn(1, 6, 16), torch.randn(1, 4, 16), labelled(6, "binary")
+    points, asked, labels = torch.randn(1, 6, 80), torch.randn(1, 4, 80), labelled(6, "binary")
     one = learner.answer(asked, learner.read_support(points, labels)).value
     other = again.answer(asked, again.read_support(points, labels)).value
     torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
@@ -149,11 +149,11 @@ def test_another_encoder_is_refused() -> None:
 
 def test_assay_state_round_trip(learner: InContextModel, tmp_path: Path) -> None:
     """A state comes back from its file as it was, and only to the learner that made it."""
-    states = learner.read_support(torch.randn(2, 5, 16), Labels.of_classes(torch.randint(0, 2, (2, 5))))
+    states = learner.read_support(torch.randn(2, 5, 80), Labels.of_classes(torch.randint(0, 2, (2, 5))))
     path = tmp_path / "assay.state"
     AssayState(states, {"classes": ["0", "1"]}, {"bits": torch.ones(3, dtype=torch.uint8)}, "abc").save(path)
     found = AssayState.load(path)
-    asked = torch.randn(2, 3, 16)
+    asked = torch.randn(2, 3, 80)
     assert torch.equal(learner.answer(asked, found.states).value, learner.answer(asked, states).value)
     assert found.facts == {"classes": ["0", "1"]}
     assert found.tables["bits"].tolist() == [1, 1, 1]

@@ -43,6 +43,7 @@ licence = "Apache-2.0"
 [model]
 family = "in_context"
 bits = 256
+sketch = 256
 reference = 20
 hidden = 64
 dim = 32

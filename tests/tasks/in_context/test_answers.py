@@ -46,7 +46,7 @@ def learner(tiny_learner: str) -> InContextModel:
 
 def points_of(learner: InContextModel, count: int, seed: int = 0) -> torch.Tensor:
     """Draw points."""
-    return torch.randn(count, learner.config.dim, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(count, learner.width, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("count", [2, 5, 70])

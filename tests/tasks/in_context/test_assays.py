@@ -8,11 +8,13 @@ import torch
 
 import bio_xlstm
 from bio_xlstm.errors import InputError
+from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, pick, read_assays
 from bio_xlstm.tasks.in_context.recipe import AssayFiles
 
 FILES = AssayFiles(train="", validation="")
+CONFIG = InContextConfig(bits=512, sketch=64)
 HEADER = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation\n"
 
 
@@ -59,16 +61,17 @@ def test_descriptions_are_kept_and_picked(tmp_path: Path) -> None:
     """What was kept is what was computed, in any order and more than once."""
     smiles = ["CCO", "c1ccccc1C", "N", "CC(C)(C)O"]
     encoder = bio_xlstm.load("chem-small")
-    first = describe_all(smiles, encoder, 512, tmp_path)
+    first = describe_all(smiles, encoder, CONFIG, tmp_path)
     assert len(list(tmp_path.glob("molecules-*.npz"))) == 1
-    again = describe_all(smiles, encoder, 512, tmp_path)
+    again = describe_all(smiles, encoder, CONFIG, tmp_path)
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one.float(), other.float())
     rows = [2, 0, 2, 3]
     picked = pick(again, np.array(rows))
-    direct = describe(encoder, [smiles[row] for row in rows], 512)
+    direct = describe(encoder, [smiles[row] for row in rows], 512, 64)
     assert torch.equal(picked.bits, direct.bits)
     assert torch.equal(picked.offsets, direct.offsets)
     assert torch.equal(picked.counts, direct.counts)
+    assert torch.equal(picked.sketches, direct.sketches)
     torch.testing.assert_close(picked.embeddings, direct.embeddings, rtol=2e-3, atol=2e-3)
     assert isinstance(picked, Described)
