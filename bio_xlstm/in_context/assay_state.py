@@ -91,10 +91,5 @@ class AssayState:
         for block, memory in enumerate(self.states.memories):
             named |= {f"memory.{block}.{part}": tensor for part, tensor in memory._asdict().items()}
         named |= {f"ridge.{part}": tensor for part, tensor in self.states.ridge._asdict().items()}
-        named |= {
-            "similar": self.states.similar,
-            "base": self.states.base,
-            "shift": self.states.shift,
-            "scale": self.states.scale,
-        }
+        named |= {name: getattr(self.states, name) for name in ("similar", "base", "shift", "scale")}
         return named | {f"table.{name}": tensor for name, tensor in self.tables.items()}

@@ -8,7 +8,7 @@ from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described
 
 # of the counts of substructures, in training: as if some were not seen
-_DROPPED_COUNTS = 0.1
+_DROPPED_COUNTS = 0.3
 
 
 class Encoder(nn.Module):

@@ -48,11 +48,12 @@ class Answer(NamedTuple):
 class InContextModel(nn.Module):
     """Predict from labelled examples without training.
 
-    A molecule becomes a point of W = D + S numbers (`encode`): D that were learned and know what is usual around it, and
-    the S signs of its sketch. Of the labelled points of a support, the set reader fills the memories of its mLSTM blocks,
-    and two ridge regressions solve for the labels, on what was learned and on plain similarity (`read_support`). Query
-    points are answered from that state (`answer`) by a sum of four: what is often positive anywhere (the prior), both
-    ridges, and the set reader. Similarity carries over to any chemistry; the rest adds what assays have in common. Neither the order of the examples nor the company of a query changes an answer.
+    A molecule becomes a point of W = D + S numbers (`encode`): D that were learned and know what is usual around it,
+    and the S signs of its sketch. Of the labelled points of a support, the set reader fills the memories of its mLSTM
+    blocks, and two ridge regressions solve for the labels, on what was learned and on similarity (`read_support`).
+    Query points are answered from that state (`answer`) by a sum of four: what is often positive anywhere (the prior),
+    both ridges, and the set reader. Similarity carries over to any chemistry; the rest adds what assays have in common.
+    Neither the order of the examples nor the company of a query changes an answer.
     """
 
     def __init__(self, config: InContextConfig, name: str = "in-context") -> None:

@@ -1,8 +1,8 @@
-"""Sketches: signs whose mean product over two molecules estimates the Tanimoto similarity of their counted substructures.
+"""Sketches: signs whose mean product over two molecules estimates the Tanimoto similarity of their substructures.
 
-One sign per hash function, that of the substructure which hashes lowest (minwise hashing: Broder 1997; one bit of it: Li
-and Koenig 2010). A substructure met c times stands for itself and c - 1 copies, so that counts are compared too. Unlike
-the similarity, a sketch is a vector: linear methods on sketches are kernel methods with the similarity as their kernel.
+One sign per hash function, that of the substructure which hashes lowest (minwise hashing: Broder 1997; one bit of it:
+Li and Koenig 2010). A substructure met c times stands for itself and c - 1 copies, so that counts are compared too. A
+sketch is a vector: linear methods on sketches are kernel methods with the similarity as their kernel.
 """
 
 import numpy as np

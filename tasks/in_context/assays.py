@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bio_xlstm.errors import InputError
+from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.records import open_records
 from bio_xlstm.tasks.assay.reading import read_cells

@@ -72,11 +72,9 @@ def test_similarity_ridge_equals_kernel_ridge(examples: int) -> None:
     """Solved in the examples, kept as weights: scikit-learn's kernel ridge regression says the same."""
     from sklearn.kernel_ridge import KernelRidge
 
-    made = SimilarityRidge().double()
-    z, asked = (
-        torch.nn.functional.normalize(torch.randn(1, n, 24, dtype=torch.float64), dim=-1)
-        for n in (examples, 6)
-    )
+    made = SimilarityRidge().double().requires_grad_(False)
+    drawn = (torch.randn(1, count, 24, dtype=torch.float64) for count in (examples, 6))
+    z, asked = (torch.nn.functional.normalize(one, dim=-1) for one in drawn)
     labels = Labels.of_classes(torch.randint(0, 2, (1, examples)))
     labels = labels._replace(values=labels.values.double())
     found = made(asked, made.solve(z, labels), "binary")[0].detach().numpy() / made.scale[0].exp().item()

@@ -21,14 +21,10 @@ def exact(smiles: list[str]) -> np.ndarray:
     """Compute the similarities (N, N) from the counts: shared copies over all copies."""
     bits, offsets, counts = substructures(smiles, 4096)
     ends = [*offsets[1:].tolist(), len(bits)]
-    sets = [
-        {
-            (int(bit), copy)
-            for bit, count in zip(bits[a:b], counts[a:b], strict=True)
-            for copy in range(int(min(count, 8)))
-        }
-        for a, b in zip(offsets.tolist(), ends, strict=True)
-    ]
+    sets = []
+    for begin, end in zip(offsets.tolist(), ends, strict=True):
+        counted = zip(bits[begin:end].tolist(), counts[begin:end].tolist(), strict=True)
+        sets.append({(bit, copy) for bit, count in counted for copy in range(int(min(count, 8)))})
     return np.array([[len(one & other) / len(one | other) for other in sets] for one in sets])
 
 
