@@ -89,7 +89,7 @@ class Assay:
         return Near(*self.domain.nearest(smiles))
 
     def answer(self, points: Tensor, *, spread: bool = True) -> Answers:
-        """Answer query points (M, D), some at a time; queries do not see each other."""
+        """Answer query points (M, W), some at a time; queries do not see each other."""
         found = [
             self._answer(some, spread) for some in points.float().split(ANSWERED_AT_ONCE) if len(some)
         ] or [Answers(*(np.zeros(0) for _ in Answers._fields))]

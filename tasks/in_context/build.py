@@ -28,7 +28,7 @@ def build_assay(learner: "InContextModel", support: Support, *, batch_tokens: in
 
 
 def read_assay_points(learner: "InContextModel", points: Tensor, support: Support) -> AssayState:
-    """Do so for a support whose molecules are encoded already, as points (N, D)."""
+    """Do so for a support whose molecules are encoded already, as points (N, W)."""
     left_out = answer_left_out(learner, points, support)
     kept = _kept(support)
     domain = Domain.of([support.sequences[row] for row in kept], learner.kind)

@@ -47,15 +47,17 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         self.device = device
 
     def points(self, X: Any) -> np.ndarray:
-        """Encode molecules (N,) of strings once: (N, D) float32, which `predict_points` takes any number of times.
+        """Encode molecules (N,) of strings once: (N, W) float32, which `predict_points` takes any number of times.
 
         Points do not depend on what was fitted. NaN for molecules that cannot be read where that is allowed.
         """
         learner = self._learner()
         texts, good = self._readable(X)
+        encoded: np.ndarray = encode(learner, texts, batch_tokens=self.batch_tokens).numpy()
+        if good.all():
+            return encoded
         found = np.full((len(good), learner.width), np.nan, np.float32)
-        if good.any():
-            found[good] = encode(learner, texts, batch_tokens=self.batch_tokens).numpy()
+        found[good] = encoded
         return found
 
     def _fit(self, X: Any, values: Sequence[tuple[float, int]], task: Task) -> None:
@@ -75,7 +77,7 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         self.n_examples_ = len(support)
 
     def _answer(self, points: Any) -> Answers:
-        """Answer points (N, D)."""
+        """Answer points (N, W)."""
         import torch
 
         given = np.asarray(points, np.float32)
@@ -160,7 +162,7 @@ class InContextRegressor(RegressorMixin, InContextPredictor):
         return np.stack(assay.intervals(coverage)(found.predicted, found.leverage), 1)
 
     def predict_points(self, points: Any) -> np.ndarray:
-        """Predict numbers (N,) of molecules that `points` encoded (N, D)."""
+        """Predict numbers (N,) of molecules that `points` encoded (N, W)."""
         return self._answer(points).predicted
 
 
@@ -194,12 +196,12 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
         return self.predict_points(self.points(X))
 
     def predict_proba_points(self, points: Any) -> np.ndarray:
-        """Return the probability of both classes (N, 2) for molecules that `points` encoded (N, D)."""
+        """Return the probability of both classes (N, 2) for molecules that `points` encoded (N, W)."""
         positive = self._answer(points).predicted
         return np.stack((1 - positive, positive), 1)
 
     def predict_points(self, points: Any) -> np.ndarray:
-        """Return the more probable class (N,) of molecules that `points` encoded (N, D)."""
+        """Return the more probable class (N,) of molecules that `points` encoded (N, W)."""
         positive = self.predict_proba_points(points)[:, 1]
         bad = np.isnan(positive)
         best = self.classes_[(positive >= 0.5).astype(int)]

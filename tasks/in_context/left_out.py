@@ -19,7 +19,7 @@ SINGLES = 64
 # states of a support without one part each, whose answers differ as much as the support leaves open
 PARTS = 8
 # examples that are read at once
-READ_AT_ONCE = 16_384
+READ_AT_ONCE = 8192
 
 
 class LeftOut(NamedTuple):
@@ -56,7 +56,7 @@ def read_without(
 
 @torch.inference_mode()
 def answer_left_out(learner: "InContextModel", points: Tensor, support: Support) -> LeftOut:
-    """Answer every example (points (N, D)) from the support without it; in 64 groups where there are more than 64."""
+    """Answer every example (points (N, W)) from the support without it; in 64 groups where there are more than 64."""
     values, leverages = (np.full(len(support), np.nan) for _ in range(2))
     if len(support) < 2:
         return LeftOut(values, leverages)
@@ -71,7 +71,7 @@ def answer_left_out(learner: "InContextModel", points: Tensor, support: Support)
 
 @torch.inference_mode()
 def read_parts(learner: "InContextModel", points: Tensor, support: Support) -> SetState:
-    """Read a support (points (N, D)): the state of the whole, and behind it those without one eighth each."""
+    """Read a support (points (N, W)): the state of the whole, and behind it those without one eighth each."""
     every = np.arange(len(support))[None]
     whole = learner.read_support(points[None], support.labels(every))
     if len(support) < 2:
