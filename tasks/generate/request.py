@@ -241,7 +241,8 @@ class GenerateRequest:
 _DECIDING = (
     *("count", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "prompt"),
     *("scaffold", "context_size", "contexts", "infill", "keep_length", "constrain", "valid_only"),
-    *("unique", "filter_smarts", "sort", "keep", "preset", "beam"),
+    # a draft changes no sequence, but the last digit of a log-probability
+    *("unique", "filter_smarts", "sort", "keep", "preset", "beam", "draft"),
 )
 
 # what a beam has no use for, and what a preset brings along
