@@ -9,6 +9,7 @@ import numpy as np
 from bio_xlstm.tasks.assay.splits.split import Round
 from bio_xlstm.tasks.finetune.answers import Answers
 from bio_xlstm.tasks.finetune.closed_form import Chosen, in_words
+from bio_xlstm.tasks.finetune.curves import draw_tuning
 from bio_xlstm.tasks.finetune.directory import load_member, member_folder, save_member
 from bio_xlstm.tasks.finetune.frozen import Embedded, answer_embedded, fit_frozen
 from bio_xlstm.tasks.finetune.member import Member
@@ -69,6 +70,10 @@ def fit_member(
         member, curve = tune_member(plan, member, chosen, one, folder, number, seed, begun, say)
         record["training"] = curve
         if first:
+            picture = (
+                folder.curves.with_stem(f"{folder.curves.stem}-{number + 1}") if number else folder.curves
+            )
+            draw_tuning(curve["curve"], picture, f"member {number + 1}")
             save_member(member, kept, with_model=request.method in ("lora", "full"))
             about.write_text(json.dumps(record), encoding="utf-8")
     return Fitted(member, member.answer(plan.ids, plan.batch_tokens), record, chosen)

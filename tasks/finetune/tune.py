@@ -16,7 +16,6 @@ from bio_xlstm.adapters.methods import adapt
 from bio_xlstm.heads.losses import class_weights
 from bio_xlstm.tasks.assay.splits.split import Round
 from bio_xlstm.tasks.finetune.closed_form import Chosen
-from bio_xlstm.tasks.finetune.curves import draw_tuning
 from bio_xlstm.tasks.finetune.member import Member
 from bio_xlstm.tasks.finetune.plan import Plan
 from bio_xlstm.tasks.finetune.ridge import solve
@@ -96,8 +95,6 @@ def tune_member(
     if not watch.finished and trainer.global_step < settings.steps:
         raise KeyboardInterrupt
     watch.restore(module)
-    picture = folder.curves.with_stem(f"{folder.curves.stem}-{number + 1}") if number else folder.curves
-    draw_tuning(watch.curve, picture, f"member {number + 1}")
     tuned = _finished(plan, module, member, chosen, one.train)
     seconds = time.monotonic() - begun
     return tuned, {"curve": watch.curve, "best_epoch": watch.best_epoch, "seconds": round(seconds, 1)}
