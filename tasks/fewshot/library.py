@@ -29,14 +29,17 @@ class Described:
         missing = np.unique(rows[~self._known[rows]])
         for begin in range(0, len(missing), BLOCK):
             block = missing[begin : begin + BLOCK]
-            found = self._compute(block)
-            if self._values is None:
-                self._values = np.zeros((len(self._known), found.shape[1]), found.dtype)
-            self._values[block] = found
-            self._known[block] = True
+            self.put(block, self._compute(block))
         assert self._values is not None
         taken: np.ndarray = self._values[rows]
         return taken
+
+    def put(self, rows: np.ndarray, found: np.ndarray) -> None:
+        """Keep the descriptions (N, F) of some molecules."""
+        if self._values is None:
+            self._values = np.zeros((len(self._known), found.shape[1]), found.dtype)
+        self._values[rows] = found
+        self._known[rows] = True
 
 
 class Library:
@@ -64,7 +67,7 @@ class Library:
         return self._embeddings.take(rows)
 
     def points(self, rows: np.ndarray) -> np.ndarray:
-        """Return the points of the learner, (N, D) float32."""
+        """Return the points of the learner, (N, W) float32."""
         return self._points.take(rows)
 
     def _texts(self, rows: np.ndarray) -> list[str]:
@@ -80,12 +83,10 @@ class Library:
     def _point(self, rows: np.ndarray) -> np.ndarray:
         import torch
 
-        from bio_xlstm.in_context.described import Described as Molecules
-        from bio_xlstm.in_context.described import substructures
-
         assert self.learner is not None
-        embeddings = torch.from_numpy(self.embeddings(rows))
-        known = Molecules(*substructures(self._texts(rows), self.learner.config.bits), embeddings)
         with torch.no_grad():
+            known = self.learner.describe(self._texts(rows))
+            # what describes them to the learner are the embeddings, too
+            self._embeddings.put(rows, known.embeddings.numpy())
             points: np.ndarray = self.learner(known).numpy()
         return points

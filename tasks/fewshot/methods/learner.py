@@ -45,7 +45,7 @@ def answers(question: Question) -> Iterator["Answer"]:
     assert learner is not None
     values = torch.from_numpy(question.values)
     with torch.no_grad():
-        support = torch.from_numpy(library.points(question.support))  # (S, N, D)
+        support = torch.from_numpy(library.points(question.support))  # (S, N, W)
         bounds = torch.from_numpy(question.relations)
         labels = Labels.of_numbers(values, bounds) if question.numeric else Labels.of_classes(values)
         state = learner.read_support(support, labels)
