@@ -13,8 +13,6 @@ from bio_xlstm.sampling.counter import mixed
 
 # copies of a substructure beyond so many say no more
 _MOST = 8
-# molecules sketched at a time
-_BLOCK = 64
 
 
 def sketch(bits: Tensor, offsets: Tensor, counts: Tensor, width: int) -> Tensor:
@@ -33,14 +31,10 @@ def sketch(bits: Tensor, offsets: Tensor, counts: Tensor, width: int) -> Tensor:
     ends = torch.cat([offsets[1:], torch.tensor([len(bits)])])
     first, last = begins[offsets].numpy(), begins[ends].numpy()
     found = np.zeros((len(offsets), width), np.uint32)
-    for begin in range(0, len(offsets), _BLOCK):
-        rows = np.arange(begin, min(begin + _BLOCK, len(offsets)))
-        rows = rows[last[rows] > first[rows]]
-        if not len(rows):
-            continue
-        some = hashed[first[rows[0]] : last[rows[-1]]]
-        values = some[:, None] * factors + summands  # (entries, width), which wrap
-        found[rows] = np.minimum.reduceat(values, first[rows] - first[rows[0]], axis=0)
+    for own, begin, end in zip(found, first.tolist(), last.tolist(), strict=True):
+        if end > begin:
+            # of all the copies, (entries, width), the lowest; the products wrap
+            (hashed[begin:end, None] * factors + summands).min(0, out=own)
     signs = mixed(torch.from_numpy(found.astype(np.int64)) + torch.arange(width)) & 1
     return torch.from_numpy(np.packbits(signs.numpy().astype(np.uint8), axis=1))
 
