@@ -93,7 +93,7 @@ def _sets(
     lost = len(members) - len(np.unique(np.concatenate(chosen)))
     if lost:
         say(
-            f"{source.name}: {lost:,} of {counted(len(members), noun)} left out: {_limits(extent)} has no room"
+            f"{source.name}: {lost:,} of {counted(len(members), noun)} left out: no room within {_limits(extent)}"
         )
     return [[members[i] for i in group] for group in chosen]
 

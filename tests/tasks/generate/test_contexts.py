@@ -62,10 +62,10 @@ def test_all_molecules_are_in_some_context(tmp_path: Path) -> None:
     few = read_contexts(str(path), tokenizer, Extent(members=3, contexts=2), 0, said.append)
     assert [len(members) for members in few] == [3, 3]
     lost = 19 - len({tokenizer.decode(ids) for members in few for ids in members})
-    assert said[2].endswith(f"actives.smi: {lost} of 19 molecules left out: --context-size 3 has no room")
+    assert said[2].endswith(f"actives.smi: {lost} of 19 molecules left out: no room within --context-size 3")
     # they take 4 to 22 tokens
     read_contexts(str(path), tokenizer, Extent(tokens=19), 0, said.append)
-    assert said[4].endswith("actives.smi: 3 of 19 molecules left out: --context-tokens 19 has no room")
+    assert said[4].endswith("actives.smi: 3 of 19 molecules left out: no room within --context-tokens 19")
     assert [len(g) for g in divided(np.arange(7), np.ones(7, int), Extent(members=3))] == [3, 2, 2]
 
 
