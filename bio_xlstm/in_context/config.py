@@ -6,6 +6,8 @@ from typing import Any, Self
 from bio_xlstm.errors import ConfigError
 
 FAMILY = "in_context"
+# what fields may hold, for messages
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class InContextConfig:
             value = getattr(self, field.name)
             kinds: Any = (int, float) if field.type is float else field.type
             if not isinstance(value, kinds) or isinstance(value, bool):
-                raise ConfigError(f"{field.name} must be {field.type.__name__}, not {value!r}")
+                raise ConfigError(f"{field.name} must be {_WORDS[field.type]}, not {value!r}")
             if field.type is int and value < 1:
                 raise ConfigError(f"{field.name} must be at least 1, not {value}")
         if self.dim % self.heads or self.dim % 8:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -128,12 +128,18 @@ class InContextModel(nn.Module):
         points: Tensor = self(self.describe(smiles, batch_tokens=batch_tokens))
         return points
 
+    def _readers(self) -> Iterator[SetBlock]:
+        """Yield the blocks of the set reader."""
+        for block in self.blocks:
+            assert isinstance(block, SetBlock)
+            yield block
+
     def read_support(self, points: Tensor, labels: Labels) -> SetState:
         """Read labelled points (B, N, W) into states."""
         points, sketches = points.split([self.config.dim, self.config.sketch], -1)
         x = points + self.label(labels.described())
         memories = []
-        for block in self.blocks:
+        for block in self._readers():
             x, memory = block.examples(x)
             memories.append(memory)
         base = torch.zeros_like(labels.shift, dtype=points.dtype)
@@ -149,7 +155,7 @@ class InContextModel(nn.Module):
         place = TASKS.index(state.task)
         prior = self.prior(points)[..., place]  # (B, M)
         x = points + self.question[place]
-        for block, memory in zip(self.blocks, state.memories, strict=True):
+        for block, memory in zip(self._readers(), state.memories, strict=True):
             x = block.queries(x, memory)
         read = self.read_out(self.norm(x))[..., place]
         found = prior + self.ridge(points, state.ridge, state.task) + read

@@ -25,7 +25,7 @@ class RidgeState(NamedTuple):
 class SimilarityRidge(nn.Module):
     """The same on sketches, unit vectors as they are: kernel ridge regression with Tanimoto's similarity.
 
-    Solved in the examples, of which there are fewer than signs; what remains are weights of the signs.
+    Solved in the examples, or in the signs where there are fewer of those; what remains are weights of the signs.
     """
 
     def __init__(self) -> None:
@@ -42,11 +42,8 @@ class SimilarityRidge(nn.Module):
         middle = (counts * labels.values).sum(1) / total
         strength = torch.exp(self.penalty[0] + self.penalty[1] * torch.log2(total / 32))
         weighed = counts.sqrt()[..., None] * z
-        matrix = weighed @ weighed.transpose(1, 2)  # (B, N, N)
-        matrix = matrix + strength[:, None, None] * torch.eye(z.shape[1], device=z.device, dtype=z.dtype)
         right = counts.sqrt() * (labels.values - middle[:, None])
-        dual = torch.cholesky_solve(right[..., None], torch.linalg.cholesky(matrix))  # (B, N, 1)
-        return (weighed * dual).sum(1)
+        return _weights(weighed, right, strength)
 
     def forward(self, z: Tensor, weights: Tensor, task: str) -> Tensor:
         """Return what the solution adds for queries (B, M, S): log-odds, or standardised numbers (B, M)."""
@@ -94,3 +91,14 @@ class Ridge(nn.Module):
 
     def _unit(self, points: Tensor) -> Tensor:
         return F.normalize(self.project(points), dim=-1)
+
+
+def _weights(z: Tensor, right: Tensor, strength: Tensor) -> Tensor:
+    """Return the weights (B, S) of ridge regression on examples (B, N, S) and values (B, N), in the smaller system."""
+    examples = z.shape[1] <= z.shape[2]
+    matrix = z @ z.transpose(1, 2) if examples else z.transpose(1, 2) @ z
+    unit = torch.eye(matrix.shape[-1], device=z.device, dtype=z.dtype)
+    root = torch.linalg.cholesky(matrix + strength[:, None, None] * unit)
+    if examples:
+        return (z * torch.cholesky_solve(right[..., None], root)).sum(1)
+    return torch.cholesky_solve((z * right[..., None]).sum(1)[..., None], root)[..., 0]

@@ -148,7 +148,7 @@ class _Run:
         episodes = self.sampler.draw(self.step)
         loss = episode_loss(self.model, self.corpus.described, episodes)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         if torch.isfinite(norm):
             self.optimizer.step()
