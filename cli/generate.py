@@ -45,7 +45,7 @@ choosing: options.Decorator = options.stacked(
     click.option("--beam", type=int, metavar="W",
                  help="Write the likeliest sequences, found with W at a time, instead of drawing."),
     click.option("--draft", type=int, metavar="N",
-                 help="Copy N tokens at a time from what is given where they fit: the same sequences, in fewer passes."),
+                 help="Copy N tokens at a time from what is given where they fit: the same sequences, fewer passes."),
     click.option("--preset", type=click.Choice(PRESETS),
                  help="The published grid of context sizes and settings: 25 times -n are drawn, the best -n kept."),
     click.option("--max-length", type=int, metavar="N",
