@@ -37,7 +37,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.data:
         measure_all(options)
-    found = {name: content for name in SETS if (content := earlier(options.results / f"{name}.json"))}
+    found = {name: content for name in SETS if (content := joined(options.results, name))}
     library, others = (earlier(options.results / f"{name}.json") for name in (LIBRARY, PUBLISHED))
     text = report(found, library, (others or {}).get("means", {}))
     if not options.document:
@@ -83,26 +83,38 @@ def measure_all(options: argparse.Namespace) -> None:
 
 
 def measure_set(name: str, one: FewshotSet, options: argparse.Namespace) -> None:
-    """Run `evaluate fewshot` on a set, unless that was done with the same weights, seeds and methods."""
-    output = options.results / f"{name}.json"
-    request = request_for(one, output, options)
-    if is_done(output, request, options):
-        print(f"{name}: kept from an earlier run", file=sys.stderr)
-        return
-    evaluate_fewshot(request, lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True))
+    """Run `evaluate fewshot` on a set for the learner, and for every baseline, unless that was done before.
+
+    Baselines stay as they are when the learner's weights change.
+    """
+    learning = [method for method in chosen(options) if METHODS[method].learns]
+    baselines = [[method] for method in chosen(options) if not METHODS[method].learns]
+    for methods in [learning, *baselines]:
+        fitting = [
+            method for method in methods if METHODS[method].numeric or one.options.get("task") != "regression"
+        ]
+        if not fitting:
+            continue
+        output = options.results / f"{name}.{'learner' if methods is learning else fitting[0]}.json"
+        request = request_for(one, fitting, output, options)
+        if is_done(output, request, options):
+            print(f"{output.stem}: kept from an earlier run", file=sys.stderr)
+            continue
+        evaluate_fewshot(
+            request, lambda line, stem=output.stem: print(f"{stem}: {line}", file=sys.stderr, flush=True)
+        )
 
 
-def request_for(one: FewshotSet, output: Path, options: argparse.Namespace) -> FewshotRequest:
+def request_for(
+    one: FewshotSet, methods: list[str], output: Path, options: argparse.Namespace
+) -> FewshotRequest:
     """Say what is measured on a set, in the words of the command."""
     folder = options.data / "mol_assays"
-    suitable = [
-        name for name in chosen(options) if METHODS[name].numeric or one.options.get("task") != "regression"
-    ]
     return FewshotRequest(
         input=str(folder / one.file),
         output=str(output),
         model=options.model,
-        methods=tuple(suitable),
+        methods=tuple(methods),
         seeds=options.seeds,
         groups=str(folder / one.groups) if one.groups else None,
         device=options.device,
@@ -133,6 +145,26 @@ def earlier(path: Path) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def joined(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return what all methods reached on a set, the learner first; None where nothing was measured.
+
+    Files of other seeds than the learner's are left out: their draws are others.
+    """
+    files = sorted(
+        folder.glob(f"{name}.*.json"), key=lambda path: (path.stem != f"{name}.learner", path.stem)
+    )
+    pieces = [content for path in files if (content := earlier(path)) is not None]
+    pieces = [content for content in pieces if content["seeds"] == pieces[0]["seeds"]]
+    if not pieces:
+        return None
+    whole = dict(pieces[0])
+    for key in ("methods", "seconds"):
+        whole[key] = {name: value for content in pieces for name, value in content[key].items()}
+    for key in ("results", "assays"):
+        whole[key] = [row for content in pieces for row in content[key]]
+    return whole
 
 
 def source(found: dict[str, dict[str, Any]]) -> str:

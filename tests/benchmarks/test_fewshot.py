@@ -51,7 +51,7 @@ def data(tmp_path: Path) -> Path:
 def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path) -> None:
     words = ["--results", tmp_path / "results", "--methods", METHODS, "--seeds", 2]
     printed = run("fewshot", "--data", data, "--only", "fsmol", "--only", "fsmol-numbers", *words)
-    kept = json.loads((tmp_path / "results" / "fsmol.json").read_text())
+    kept = json.loads((tmp_path / "results" / "fsmol.neighbours.json").read_text())
     (row,) = [one for one in kept["results"] if (one["method"], one["support"], one["metric"], one["group"])
               == ("neighbours", 16, "delta_auprc", "")]  # fmt: skip
     assert f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in printed
@@ -59,15 +59,39 @@ def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path
     assert "| hydrolase (1) |" in printed
     assert "| ΔAUC-PR of 0.22 at support 16 | not measured |  |" in printed
     assert "## MoleculeACE: numbers, with activity cliffs" in printed
-    before = (tmp_path / "results" / "fsmol.json").read_bytes()
+    before = (tmp_path / "results" / "fsmol.neighbours.json").read_bytes()
     document = tmp_path / "d.md"
     document.write_text("a\n<!-- measured: fewshot -->\nold\n<!-- end of measured: fewshot -->\nb\n")
     run("fewshot", "--data", data, "--only", "fsmol", *words, "--document", document)
-    assert (tmp_path / "results" / "fsmol.json").read_bytes() == before
+    assert (tmp_path / "results" / "fsmol.neighbours.json").read_bytes() == before
     text = document.read_text()
     assert printed.strip() in text
     assert "\nold\n" not in text
     assert "baselines alone" in text
+
+
+def test_files_of_several_methods_make_one_table(load: Load, tmp_path: Path) -> None:
+    """The learner goes first; a file of other draws is no part of it."""
+    fewshot = load("fewshot")
+
+    def write(stem: str, method: str, seeds: list[int]) -> None:
+        content = {
+            "seeds": seeds,
+            "methods": {method: ""},
+            "seconds": {method: 1.0},
+            "results": [method],
+            "assays": [],
+        }
+        (tmp_path / f"{stem}.json").write_text(json.dumps(content))
+
+    assert fewshot.joined(tmp_path, "fsmol") is None
+    write("fsmol.forest", "forest", [0, 1])
+    write("fsmol.linear", "linear", [0])
+    write("fsmol.learner", "in-context", [0, 1])
+    write("fsmol-numbers.learner", "other", [0, 1])
+    found = fewshot.joined(tmp_path, "fsmol")
+    assert found["results"] == ["in-context", "forest"]
+    assert list(found["methods"]) == ["in-context", "forest"]
 
 
 def test_demands_are_judged(load: Load) -> None:
