@@ -153,7 +153,8 @@ class InContextModel(nn.Module):
         """Answer query points (B, M, W) from states; queries do not see each other."""
         points, sketches = points.split([self.config.dim, self.config.sketch], -1)
         place = TASKS.index(state.task)
-        prior = self.prior(points)[..., place]  # (B, M)
+        # the encoder learns from what supports tell, not from what single molecules were measured to be
+        prior = self.prior(points.detach())[..., place]  # (B, M)
         x = points + self.question[place]
         for block, memory in zip(self._readers(), state.memories, strict=True):
             x = block.queries(x, memory)

@@ -17,6 +17,8 @@ _FEWEST_QUERIES = 8
 # of an assay, molecules beyond so many do not make it drawn more often
 _MOST_COUNTED = 1000
 _SHARES = (0.1, 0.9)
+# share of episodes whose labels stand for their opposites
+_TURNED = 0.5
 
 
 class Episodes(NamedTuple):
@@ -28,10 +30,15 @@ class Episodes(NamedTuple):
     relations: Tensor  # (B, Q)
     counted: Tensor  # (B, Q) 1 for a query, 0 for a place that stays empty
     reference: np.ndarray  # (R,) int64, molecules that have no part in any episode's labels
+    turned: Tensor  # (B,) 1 where all labels of an episode stand for their opposites
 
 
 class EpisodeSampler:
-    """Draw the episodes of a step from assays."""
+    """Draw the episodes of a step from assays.
+
+    Every other episode has its labels turned into their opposites: what a molecule was measured to be is then no
+    constant that could be learned by heart, and the support alone tells (memorisation: Yin et al. 2020).
+    """
 
     def __init__(self, assays: Sequence[Assay], settings: EpisodeSettings, reference: int) -> None:
         self.settings, self.reference = settings, reference
@@ -60,7 +67,9 @@ class EpisodeSampler:
         chosen = draw.choice(len(pool), count, replace=False, p=weights / weights.sum())
         rows = [self._members(pool[place], size, task, draw) for place in chosen]
         around = draw.choice(self.molecules, self.reference, replace=self.molecules < self.reference)
-        return _lay_out([pool[place] for place in chosen], rows, (size, settings.queries), task, around)
+        turned = torch.from_numpy(draw.random(count) < _TURNED).float()
+        plain = _lay_out([pool[place] for place in chosen], rows, (size, settings.queries), task)
+        return _turn(Episodes(*plain, around, turned))
 
     def _members(self, assay: Assay, size: int, task: str, draw: np.random.Generator) -> np.ndarray:
         """Draw examples, then queries, of one assay; for classes with like shares in both."""
@@ -82,8 +91,8 @@ class EpisodeSampler:
 
 
 def _lay_out(
-    assays: Sequence[Assay], rows: Sequence[np.ndarray], shape: tuple[int, int], task: str, around: np.ndarray
-) -> Episodes:
+    assays: Sequence[Assay], rows: Sequence[np.ndarray], shape: tuple[int, int], task: str
+) -> tuple[np.ndarray, Labels, Tensor, Tensor, Tensor]:
     """Put episodes of N examples and Q queries side by side; empty places repeat the first example."""
     size, width = shape[0], sum(shape)
     filled = np.stack([np.concatenate([own, np.repeat(own[:1], width - len(own))]) for own in rows])
@@ -101,7 +110,19 @@ def _lay_out(
         support = Labels.of_numbers(numbers[:, :size], relations[:, :size])
         targets = (numbers[:, size:] - support.shift[:, None]) / support.scale[:, None]
     counts = torch.from_numpy(counted).float()
-    return Episodes(cells("molecules"), support, targets, relations[:, size:], counts, around)
+    return cells("molecules"), support, targets, relations[:, size:], counts
+
+
+def _turn(episodes: Episodes) -> Episodes:
+    """Turn the labels of the episodes that are to be turned."""
+    sign = 1 - 2 * episodes.turned[:, None]  # (B, 1)
+    support, targets = episodes.support, episodes.targets
+    turned = 1 - targets if support.task == "binary" else -targets
+    return episodes._replace(
+        support=support._replace(values=sign * support.values, relations=sign * support.relations),
+        targets=torch.where(sign < 0, turned, targets),
+        relations=sign * episodes.relations,
+    )
 
 
 def _split(count: int, share: float, available: list[int]) -> tuple[int, int]:

@@ -196,10 +196,14 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
     size = episodes.support.values.shape[1]
     state = model.read_support(points[:, :size], episodes.support)
     answer = model.answer(points[:, size:], state)
+    # in units of the labels as they are read; the prior knows nothing of labels that were turned
+    value, prior = (
+        (one - state.shift[:, None]) / state.scale[:, None] for one in (answer.value, answer.prior)
+    )
+    value = value - episodes.turned[:, None] * prior
     if episodes.support.task == "binary":
-        each = F.binary_cross_entropy_with_logits(answer.value, episodes.targets, reduction="none")
+        each = F.binary_cross_entropy_with_logits(value, episodes.targets, reduction="none")
     else:
-        value = (answer.value - state.shift[:, None]) / state.scale[:, None]
         error = value - episodes.targets.clamp(-5, 5)
         kept = (episodes.relations * error).clamp_min(0) > 0
         each = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none") * ~kept

@@ -60,11 +60,40 @@ def test_labels_are_those_of_the_molecules() -> None:
         for one, value in zip(each[1], each[2], strict=True)
     }
     size = episodes.support.values.shape[1]
-    for row, support, targets in zip(
-        episodes.molecules, episodes.support.values, episodes.targets, strict=True
-    ):
-        assert [pool[int(one)] for one in row[:size]] == ((support + 1) / 2).tolist()
-        assert [pool[int(one)] for one in row[size:]] == targets.tolist()
+    both = set()
+    for step in range(5, 12):
+        episodes = drawing.draw(step)
+        size = episodes.support.values.shape[1]
+        parts = episodes.molecules, episodes.support.values, episodes.targets, episodes.turned
+        for row, support, targets, turned in zip(*parts, strict=True):
+            both.add(float(turned))
+            wanted = [abs(float(turned) - pool[int(one)]) for one in row]
+            assert wanted[:size] == ((support + 1) / 2).tolist()
+            assert wanted[size:] == targets.tolist()
+    assert both == {0.0, 1.0}
+
+
+def test_numbers_turn_with_their_bounds() -> None:
+    """The opposite of at least 3 is at most -3."""
+    drawing = sampler(numbers=1.0)
+    found = [drawing.draw(step) for step in range(20)]
+    pool = {
+        int(one): place for each in drawing.pools["regression"] for place, one in enumerate(each.molecules)
+    }
+    known = {int(one): each for each in drawing.pools["regression"] for one in each.molecules}
+    for episodes in found:
+        size = episodes.support.values.shape[1]
+        for place, row in enumerate(episodes.molecules):
+            sign = 1 - 2 * float(episodes.turned[place])
+            relations = [sign * float(known[int(one)].relations[pool[int(one)]]) for one in row]
+            assert relations[:size] == episodes.support.relations[place].tolist()
+            assert relations[size:] == episodes.relations[place].tolist()
+            numbers = np.array([known[int(one)].numbers[pool[int(one)]] for one in row], np.float32)
+            scaled = (
+                sign * (numbers - float(episodes.support.shift[place])) / float(episodes.support.scale[place])
+            )
+            np.testing.assert_allclose(scaled[size:], episodes.targets[place].numpy(), atol=1e-4)
+            np.testing.assert_allclose(scaled[:size], episodes.support.values[place].numpy(), atol=1e-4)
 
 
 def test_a_step_draws_the_same_again() -> None:
