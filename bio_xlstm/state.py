@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.layers.state import LayerState, layer_state
 from bio_xlstm.positions import Places
-
-_FORMAT = "bio_xlstm model state 1"
+from bio_xlstm.state_file import MODEL_STATE, read_state_file, write_state_file
 
 
 @dataclass(frozen=True)
@@ -58,27 +55,13 @@ class ModelState:
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file that `ModelState.load` reads."""
-        metadata = {"format": _FORMAT, "model_hash": self.model_hash, "blocks": json.dumps(len(self.blocks))}
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
-        Path(path).write_bytes(to_bytes(tensors, metadata))
+        metadata = {"model_hash": self.model_hash, "blocks": json.dumps(len(self.blocks))}
+        write_state_file(path, MODEL_STATE, self._tensors(), metadata)
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "ModelState":
         """Read a state that `save` wrote; ModelError says what is wrong with another file."""
-        try:
-            with safe_open(str(path), framework="pt", device=str(device)) as file:
-                metadata = file.metadata() or {}
-                if "assay state" in metadata.get("format", ""):
-                    raise ModelError(
-                        f"{path} is the state of labelled examples: bioxlstm predict --state reads it"
-                    )
-                if metadata.get("format") != _FORMAT:
-                    raise ModelError(f"{path} is not a model state of this version")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except SafetensorError as error:
-            raise ModelError(f"{path} is no state file, or a damaged one ({error})") from None
-        except OSError as error:
-            raise ModelError(f"cannot read the state {path}: {error}") from None
+        tensors, metadata = read_state_file(path, MODEL_STATE, device)
         try:
             blocks = tuple(
                 layer_state(_named_after(f"{index}.", tensors))

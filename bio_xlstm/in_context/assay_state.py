@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.in_context.model import SetState
 from bio_xlstm.in_context.ridge import RidgeState
 from bio_xlstm.kernels.mlstm.state import MlstmState
-
-_FORMAT = "bio_xlstm assay state 1"
+from bio_xlstm.state_file import ASSAY_STATE, read_state_file, write_state_file
 
 
 @dataclass(frozen=True)
@@ -39,30 +36,17 @@ class AssayState:
     def save(self, path: str | Path) -> None:
         """Write the state to a file that `AssayState.load` reads."""
         metadata = {
-            "format": _FORMAT,
             "model_hash": self.model_hash,
             "task": self.states.task,
             "blocks": str(len(self.states.memories)),
             "facts": json.dumps(self.facts, sort_keys=True),
         }
-        tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in self._tensors().items()}
-        Path(path).write_bytes(to_bytes(tensors, metadata))
+        write_state_file(path, ASSAY_STATE, self._tensors(), metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> "AssayState":
         """Read a state that `save` wrote; ModelError says what is wrong with another file."""
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise ModelError(
-                        f"{path} is no assay state; bioxlstm state build --support labelled.csv makes one"
-                    )
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except SafetensorError as error:
-            raise ModelError(f"{path} is no state file, or a damaged one ({error})") from None
-        except OSError as error:
-            raise ModelError(f"cannot read the state {path}: {error}") from None
+        tensors, metadata = read_state_file(path, ASSAY_STATE)
         try:
             memories = tuple(
                 MlstmState(*(tensors[f"memory.{block}.{part}"] for part in MlstmState._fields))

@@ -167,7 +167,7 @@ def test_damaged_state_is_named(tmp_path):
     with pytest.raises(ModelError, match="a.state is no state file, or a damaged one"):
         ModelState.load(tmp_path / "a.state")
     save_file({"position": torch.zeros(1)}, tmp_path / "b.state")
-    with pytest.raises(ModelError, match="b.state is not a model state of this version"):
+    with pytest.raises(ModelError, match="b.state is not a state of this version"):
         ModelState.load(tmp_path / "b.state")
     with pytest.raises(ModelError, match="cannot read the state .*none.state"):
         ModelState.load(tmp_path / "none.state")
