@@ -19,6 +19,7 @@ from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.models.directory import CONFIG
 from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, molecules_in, pick, read_assays
 from bio_xlstm.tasks.in_context.card import learner_card
+from bio_xlstm.tasks.in_context.curves import draw_training
 from bio_xlstm.tasks.in_context.episodes import Episodes, EpisodeSampler
 from bio_xlstm.tasks.in_context.held_out import HeldOut
 from bio_xlstm.tasks.in_context.recipe import EpisodeSettings, LearnerRecipe
@@ -61,9 +62,9 @@ def train_learner(
 ) -> Trained:
     """Train the learner of a recipe and write a model directory.
 
-    Log and checkpoint lie in `output/training`; started again with the same recipe, a run goes on where it stopped, and
-    ends as an undisturbed one. ConfigError when that run had another recipe, OutputError when `output` already holds a
-    finished model, InputError for tables that cannot be used.
+    Log, curves and checkpoint lie in `output/training`; started again with the same recipe, a run goes on where it
+    stopped, and ends as an undisturbed one. ConfigError when that run had another recipe, OutputError when `output`
+    already holds a finished model, InputError for tables that cannot be used.
     """
     output = Path(output)
     if (output / CONFIG).exists() and not overwrite:
@@ -79,6 +80,7 @@ def train_learner(
     if not finished:
         return Trained(output, run.step, False, {})
     held_out = run.look(full=True)
+    draw_training(run.table.path, output / _TRAINING / "curves.png", recipe.name)
     save_in_context(model.eval(), output, learner_card(recipe, corpus.train, held_out, run.step))
     return Trained(output, run.step, True, held_out)
 

@@ -169,7 +169,9 @@ def test_other_states_are_refused(ask: Ask, tiny_models: dict[str, str], tmp_pat
     build_state(
         StateRequest(input=str(tmp_path / "context.smi"), output=context, model=tiny_models["smiles"])
     )
-    with pytest.raises(ModelError, match=r"context.state is the state of a context: .* bioxlstm state build --support"):
+    with pytest.raises(
+        ModelError, match=r"context.state is the state of a context: .* bioxlstm state build --support"
+    ):
         predict_in_context(ask(None, state=context))
     (tmp_path / "text.state").write_text("nothing")
     for path, reason in (

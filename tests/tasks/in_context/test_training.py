@@ -46,6 +46,7 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(recipe_file: Path) -> None:
     one, other = (load_in_context(data / name) for name in ("whole", "parts"))
     assert one.weight_hash() == other.weight_hash()
     assert "trained on" in (data / "whole" / "README.md").read_text()
+    assert (data / "whole" / "training" / "curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(OutputError, match="finished model"):
         train_learner(recipe, data, data / "whole", cache=cache)
 
