@@ -20,9 +20,9 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, held_out: dict[str, f
         "",
         f"Counted Morgan substructures ({model.bits} rows) and the mean embedding of {model.encoder}, among "
         f"{model.reference} reference molecules, to points of {model.dim} numbers; beside them a sketch of "
-        f"{model.sketch} signs, whose products are Tanimoto similarities. A set reader of {model.blocks} mLSTM blocks "
-        f"with {model.heads} heads and open forget gates, a ridge regression on the points and one on the sketches, and "
-        "a prior that does not see the support.",
+        f"{model.sketch} signs, whose products are Tanimoto similarities. A set reader of {model.blocks} mLSTM "
+        f"blocks with {model.heads} heads and open forget gates, a ridge regression on the points and one on the "
+        "sketches, and a prior that does not see the support.",
         "",
         "## Data",
         "",
