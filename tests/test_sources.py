@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bio_xlstm.tasks.in_context.recipe import is_learner_recipe, read_learner_recipe
 from bio_xlstm.tasks.pretrain.settings import read_recipe
 
 
@@ -20,10 +21,18 @@ def sources(root: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
+def files_of(path: Path) -> list[str]:
+    """Return the data files that a recipe names."""
+    if is_learner_recipe(path):
+        data = read_learner_recipe(path).data
+        return [data.train, data.validation, *data.held_apart]
+    return [name for domain in read_recipe(path).data.domains for name in domain.files]
+
+
 def test_every_file_of_a_recipe_has_a_source(root: Path) -> None:
     known = [row["file"] for row in sources(root)]
-    for recipe in map(read_recipe, (root / "recipes").glob("*.toml")):
-        for name in (name for domain in recipe.data.domains for name in domain.files):
+    for path in (root / "recipes").glob("*.toml"):
+        for name in files_of(path):
             assert any(fnmatch(file, name) for file in known), name
 
 

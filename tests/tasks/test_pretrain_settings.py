@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bio_xlstm.errors import ConfigError
+from bio_xlstm.tasks.in_context.recipe import is_learner_recipe, read_learner_recipe
 from bio_xlstm.tasks.pretrain.settings import parse_recipe, read_recipe, with_overrides
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.toml"))
@@ -31,7 +32,8 @@ def table(**changes) -> dict:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path: Path) -> None:
-    assert read_recipe(path).name == path.stem
+    read = read_learner_recipe if is_learner_recipe(path) else read_recipe
+    assert read(path).name == path.stem
 
 
 @pytest.mark.parametrize(
