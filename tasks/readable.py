@@ -20,19 +20,21 @@ class LoadedModel:
     model: Any
     device: str
 
-    def _loaded(self) -> "SequenceModel":
+    def _loaded(self) -> Any:
         """Return the model."""
         if not isinstance(self.model, str | os.PathLike):
-            given: SequenceModel = self.model
-            return given
+            return self.model
         held = self.__dict__.get("_held")
         if held is None or held[0] != (self.model, self.device):
-            from bio_xlstm.models.directory import load
-
-            held = (self.model, self.device), load(os.fspath(self.model), device=self.device)
+            held = (self.model, self.device), self._open(os.fspath(self.model))
             self.__dict__["_held"] = held
-        loaded: SequenceModel = held[1]
-        return loaded
+        return held[1]
+
+    def _open(self, name: str) -> Any:
+        """Load the model of a name: a language model, where an estimator does not say otherwise."""
+        from bio_xlstm.models.directory import load
+
+        return load(name, device=self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the loaded weights out of pickles."""

@@ -104,18 +104,14 @@ class InContextPredictor(LoadedModel, BaseEstimator):
 
     def _learner(self) -> "InContextModel":
         """Return the learner."""
-        if not isinstance(self.model, str | os.PathLike):
-            given: InContextModel = self.model
-            return given
-        held = self.__dict__.get("_held")
-        if held is None or held[0] != (self.model, self.device):
-            from bio_xlstm.tasks.in_context.opening import load_learner
+        learner: InContextModel = self._loaded()
+        return learner
 
-            learner = load_learner(os.fspath(self.model), device=self.device, dtype="auto", backend="auto")
-            held = (self.model, self.device), learner
-            self.__dict__["_held"] = held
-        loaded: InContextModel = held[1]
-        return loaded
+    def _open(self, name: str) -> "InContextModel":
+        """Load a learner by its name."""
+        from bio_xlstm.tasks.in_context.opening import load_learner
+
+        return load_learner(name, device=self.device, dtype="auto", backend="auto")
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that the input is text."""
