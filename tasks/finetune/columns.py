@@ -8,7 +8,7 @@ import numpy as np
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.finetune.answers import Answers, uncertainty
-from bio_xlstm.tasks.finetune.trust import Trust
+from bio_xlstm.tasks.finetune.trust import Ends, Trust
 
 Cells = list[str]
 
@@ -24,11 +24,13 @@ class Numbers(NamedTuple):
     counts: np.ndarray  # (N,) letters of every sequence, 0 unless they are what is predicted
 
 
-def numbers_of(trust: Trust, domain: Domain, answers: Answers, sequences: Sequence[str]) -> Numbers:
-    """Put together what is said of sequences; `answers` are calibrated."""
-    count, task = len(sequences), trust.task
+def numbers_of(
+    task: Task, answers: Answers, ends: Ends | None, domain: Domain, sequences: Sequence[str]
+) -> Numbers:
+    """Put together what is said of sequences; `answers` are calibrated, `ends` those of their intervals."""
+    count = len(sequences)
     none = np.zeros((count, 0))
-    low, high = trust.interval(answers) or (none, none)
+    low, high = ends or (none, none)
     spread = uncertainty(task, answers)
     counts = np.zeros(count, np.int64)
     predicted = answers.predicted

@@ -125,16 +125,9 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
     return {name: one.numpy() for name, one in found.items()} if prefix.startswith(_VIEW) else found
 
 
-def save_about(
-    directory: Path, task: Task, trust: Trust, domain: Domain, members: int, about: Mapping[str, Any]
-) -> None:
-    """Write what all members share; finetune.json comes last and makes the directory whole."""
-    from safetensors.numpy import save
-
-    (directory / DOMAIN).write_bytes(
-        save({k: np.ascontiguousarray(v) for k, v in domain.to_arrays().items()})
-    )
-    record = {
+def about_record(task: Task, trust: Trust, members: int, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what finetune.json holds."""
+    return {
         "format": FORMAT,
         "version": __version__,
         "task": {"name": task.name, "targets": list(task.targets), "classes": list(task.classes)},
@@ -142,6 +135,15 @@ def save_about(
         "calibration": trust.to_record(),
         **about,
     }
+
+
+def save_about(directory: Path, record: Mapping[str, Any], domain: Domain) -> None:
+    """Write what all members share; finetune.json comes last and makes the directory whole."""
+    from safetensors.numpy import save
+
+    (directory / DOMAIN).write_bytes(
+        save({k: np.ascontiguousarray(v) for k, v in domain.to_arrays().items()})
+    )
     partial = directory / f"{ABOUT}.part"
     partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(directory / ABOUT)

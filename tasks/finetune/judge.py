@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from bio_xlstm.tasks.assay.baselines.choose import baselines_for
-from bio_xlstm.tasks.assay.calibration import Conformal, measured_coverage
+from bio_xlstm.tasks.assay.calibration import measured_coverage
 from bio_xlstm.tasks.assay.metrics.measure import MAIN, measure
 from bio_xlstm.tasks.finetune.answers import Answers, blank, put
 from bio_xlstm.tasks.finetune.plan import Plan
-from bio_xlstm.tasks.finetune.trust import Trust
+from bio_xlstm.tasks.finetune.trust import Ends
 
 Say = Callable[[str], None]
 
@@ -54,31 +54,20 @@ def tested_rows(plan: Plan) -> np.ndarray:
     return np.sort(np.concatenate([one.test for one in plan.rounds]))
 
 
-def coverage(plan: Plan, trust: Trust, answers: Answers) -> dict[str, Any] | None:
-    """Measure how often the value lies in its interval, in the test part; with folds, of intervals made on others."""
-    if trust.intervals_by is None:
+def coverage(plan: Plan, ends: Ends | None) -> dict[str, Any] | None:
+    """Measure how often the value of a tested sequence lies in its interval, where it has one."""
+    if ends is None:
         return None
-    values = plan.assay.values
-    found = trust.interval(answers)
-    assert found is not None
-    low, high = found[0].copy(), found[1].copy()
-    if plan.split.folds:
-        for one in plan.rounds:
-            others = np.setdiff1d(tested_rows(plan), one.test)
-            part = Trust.fit(trust.task, answers.take(others), values[others], coverage=plan.request.coverage)
-            ends = part.interval(answers.take(one.test))
-            assert ends is not None
-            low[one.test], high[one.test] = ends
-    rows = tested_rows(plan)
-    shares = measured_coverage(values[rows], low[rows], high[rows])
-    widths = high[rows] - low[rows]
-    assert isinstance(trust.intervals_by, Conformal)
+    rows, targets = tested_rows(plan), plan.assay.task.targets
+    low, high = (side[rows] for side in ends)
+    known = ~np.isnan(low)
+    shares = measured_coverage(np.where(known, plan.assay.values[rows], np.nan), low, high)
+    widths = [float(np.mean((high - low)[:, place][known[:, place]])) if known[:, place].any() else np.nan
+              for place in range(len(targets))]  # fmt: skip
     return {
-        "promised": trust.intervals_by.coverage,
-        "measured": {name: _plain(share) for name, share in zip(trust.task.targets, shares, strict=True)},
-        "mean_width": {
-            name: _plain(width) for name, width in zip(trust.task.targets, widths.mean(0), strict=True)
-        },
+        "promised": plan.request.coverage,
+        "measured": {name: _plain(share) for name, share in zip(targets, shares, strict=True)},
+        "mean_width": {name: _plain(width) for name, width in zip(targets, widths, strict=True)},
     }
 
 

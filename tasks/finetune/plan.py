@@ -96,10 +96,14 @@ def make_plan(request: FinetuneRequest, say: Say) -> Plan:
         tokenizer=model.tokenizer,
         limit=request.limit,
     )
+    fractions = request.fractions
+    if request.folds and request.method == "head":
+        # a head that is solved for stops by nothing, and each fold is calibrated on the others
+        fractions = (fractions[0] + fractions[1], 0.0, fractions[2])
     split = make_split(
         assay,
         "column" if request.split_column and request.split == "random" else request.split,
-        fractions=request.fractions,
+        fractions=fractions,
         column=request.split_column,
         folds=request.folds,
         seed=request.seed,

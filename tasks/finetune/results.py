@@ -11,20 +11,20 @@ import numpy as np
 
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.finetune.answers import Answers
+from bio_xlstm.tasks.finetune.calibrated import Calibrated
 from bio_xlstm.tasks.finetune.columns import column_names, is_uncertain, number, numbers_of, write_cells
 from bio_xlstm.tasks.finetune.plan import Plan
-from bio_xlstm.tasks.finetune.trust import Trust
 
 PREDICTIONS, SPLITS, METRICS, BASELINES = "predictions.csv", "splits.csv", "metrics.json", "baselines.csv"
 # values of an assay of letters, or of hundreds of labels, stand in its own file
 _MOST_TARGETS = 50
 
 
-def write_predictions(directory: Path, plan: Plan, trust: Trust, domain: Domain, answers: Answers) -> None:
+def write_predictions(directory: Path, plan: Plan, found: Calibrated, domain: Domain) -> None:
     """Write one line per row of the input: its part, what was measured, what is predicted, or why it is not used."""
     assay, task = plan.assay, plan.assay.task
-    numbers = numbers_of(trust, domain, answers, assay.sequences)
-    names = column_names(task, trust, uncertain=is_uncertain(task, numbers))
+    numbers = numbers_of(task, found.answers, found.ends, domain, assay.sequences)
+    names = column_names(task, found.trust, uncertain=is_uncertain(task, numbers))
     shown = task.targets if assay.values.shape[1] and len(task.targets) <= _MOST_TARGETS else ()
     cells = write_cells(task, numbers, domain.threshold)
     place_of = {row: place for place, row in enumerate(assay.rows.tolist())}

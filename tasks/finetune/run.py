@@ -10,12 +10,14 @@ import numpy as np
 
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.assay.splits.leakage import audit_leakage
+from bio_xlstm.tasks.finetune.across import answers_across
 from bio_xlstm.tasks.finetune.answers import Answers, blank, joined, put
+from bio_xlstm.tasks.finetune.calibrated import Calibrated, calibrate
 from bio_xlstm.tasks.finetune.card import card
-from bio_xlstm.tasks.finetune.directory import member_folder, save_about, save_member
+from bio_xlstm.tasks.finetune.directory import about_record, member_folder, save_about, save_member
 from bio_xlstm.tasks.finetune.fitting import Fitted, fit_member
 from bio_xlstm.tasks.finetune.folder import begin_folder, check_folder
-from bio_xlstm.tasks.finetune.frozen import embed_all
+from bio_xlstm.tasks.finetune.frozen import Embedded, embed_all
 from bio_xlstm.tasks.finetune.judge import coverage, judge_baselines, judged, main_metric, tested_rows
 from bio_xlstm.tasks.finetune.learning_curve import learning_curve
 from bio_xlstm.tasks.finetune.plan import Plan, make_plan
@@ -27,7 +29,7 @@ from bio_xlstm.tasks.finetune.results import (
     write_predictions,
     write_splits,
 )
-from bio_xlstm.tasks.finetune.trust import Trust
+from bio_xlstm.tasks.finetune.trust import LEAST
 from bio_xlstm.tasks.pretrain.processes import is_first
 from bio_xlstm.tasks.pretrain.run_folder import RunFolder, make_folder
 from bio_xlstm.tasks.pretrain.training_settings import TrainingSettings
@@ -90,34 +92,34 @@ def _run(plan: Plan, folder: RunFolder, first: bool, say: Say) -> FinetuneResult
         put(answers, rows, joined([member.answers.take(rows) for member in mine]))
     if not first:
         return FinetuneResult(folder.output, {}, ())
-    trust = _trusted(plan, answers)
-    answers = trust(answers)
+    found = calibrate(plan, answers, _across(plan, embedded, fitted[0]))
     seen = np.unique(np.concatenate([one.train for one in plan.rounds]))
     domain = Domain.of([plan.assay.sequences[row] for row in seen.tolist()], plan.assay.kind)
-    metrics = _measure(plan, fitted, trust, domain, answers)
+    metrics = _measure(plan, fitted, found, domain)
     say(f"test     {main_metric(plan, metrics['test'])}")
+    if found.words:
+        say(f"trust    {found.words}")
     if plan.request.baselines:
         metrics["baselines"], said = judge_baselines(plan, say)
         write_baselines(folder.output, plan, said)
     if plan.request.method == "head" and not plan.split.folds:
         metrics["learning_curve"] = learning_curve(plan, embedded, plan.rounds[0], fitted[0].chosen)
-    return _write(plan, fitted, trust, domain, answers, metrics)
+    return _write(plan, fitted, found, domain, metrics)
 
 
-def _trusted(plan: Plan, answers: Answers) -> Trust:
-    """Calibrate on the validation part; with folds, on what every model says of sequences it has not seen."""
-    request, task = plan.request, plan.assay.task
-    rows = tested_rows(plan) if plan.split.folds else plan.rounds[0].validation
-    return Trust.fit(
-        task, answers.take(rows), plan.assay.values[rows], coverage=request.coverage, way=request.calibration
-    )
+def _across(plan: Plan, embedded: Embedded, first: Fitted) -> Answers | None:
+    """Answer for training sequences unseen, where intervals need it; None where they do not, or it takes too long."""
+    one = plan.rounds[0]
+    few = not plan.split.folds and len(one.validation) < LEAST <= len(one.train)
+    if plan.request.method != "head" or plan.assay.task.name != "regression" or not few:
+        return None
+    return answers_across(plan, embedded, one, first.chosen)
 
 
-def _measure(
-    plan: Plan, fitted: list[Fitted], trust: Trust, domain: Domain, answers: Answers
-) -> dict[str, Any]:
+def _measure(plan: Plan, fitted: list[Fitted], found: Calibrated, domain: Domain) -> dict[str, Any]:
     """Measure everything about the model itself that the report shows."""
     assay, request, rows = plan.assay, plan.request, tested_rows(plan)
+    answers = found.answers
     own = judged(plan, answers.take(rows).predicted, rows)
     validation = np.zeros(0, np.int64) if plan.split.folds else plan.rounds[0].validation
     return {
@@ -129,15 +131,15 @@ def _measure(
         "validation": judged(plan, answers.take(validation).predicted, validation),
         "baselines": {},
         "learning_curve": [],
-        "coverage": coverage(plan, trust, answers),
-        "calibration": trust.to_record(),
+        "coverage": coverage(plan, found.ends),
+        "calibration": {**found.trust.to_record(), "words": found.words},
         "domain_threshold": domain.threshold,
         "split": {
             "method": plan.split.method,
             "sizes": {name: len(part) for name, part in zip(plan.split.names, plan.split.parts, strict=True)},
             "notes": plan.split.notes,
         },
-        "leakage": {**described(found := audit_leakage(assay, plan.split)), "lines": found.lines()},
+        "leakage": {**described(leaks := audit_leakage(assay, plan.split)), "lines": leaks.lines()},
         "audit": {**described(assay.audit), "lines": assay.audit.lines()},
         "members": [one.record for one in fitted],
         "seed": request.seed,
@@ -146,7 +148,7 @@ def _measure(
 
 
 def _write(
-    plan: Plan, fitted: list[Fitted], trust: Trust, domain: Domain, answers: Answers, metrics: dict[str, Any]
+    plan: Plan, fitted: list[Fitted], found: Calibrated, domain: Domain, metrics: dict[str, Any]
 ) -> FinetuneResult:
     """Write the model directory; finetune.json, which makes it whole, comes last."""
     output = Path(plan.request.output)
@@ -157,7 +159,7 @@ def _write(
             one.member.model.name = output.resolve().name
         save_member(one.member, member_folder(output, number), with_model=tuned or not number, card=text)
     write_splits(output, plan)
-    write_predictions(output, plan, trust, domain, answers)
+    write_predictions(output, plan, found, domain)
     write_metrics(output, metrics)
     about = {
         "kind": plan.assay.kind,
@@ -168,21 +170,20 @@ def _write(
         "test": metrics["test"],
         "seed": plan.request.seed,
     }
-    save_about(output, plan.assay.task, trust, domain, len(fitted), about)
+    record = about_record(plan.assay.task, found.trust, len(fitted), about)
     # here: what it draws with is not needed to train
     from bio_xlstm.tasks.report.write import write_report
 
-    write_report(output)
-    return FinetuneResult(output, metrics, _lines(plan, metrics))
+    write_report(output, record)
+    save_about(output, record, domain)
+    return FinetuneResult(output, metrics, _lines(plan))
 
 
-def _lines(plan: Plan, metrics: dict[str, Any]) -> tuple[str, ...]:
-    """Say where the model is, how good it is, and how to use it."""
+def _lines(plan: Plan) -> tuple[str, ...]:
+    """Say where the model is, and how to use it."""
     output = plan.request.output
-    best = [f"{name}: {main_metric(plan, found['test'])}" for name, found in metrics["baselines"].items()]
     count = len(plan.rounds) * plan.request.ensemble
     return (
         f"wrote {output}: {count} model(s), predictions.csv, metrics.json, report.html",
-        f"test: {main_metric(plan, metrics['test'])}" + (f"; baselines: {'; '.join(best)}" if best else ""),
         f"use: bioxlstm predict {output} NEW.csv -o predictions.csv",
     )

@@ -13,6 +13,9 @@ from bio_xlstm.tasks.finetune.answers import Answers, uncertainty
 # rows without which a calibration would be noise
 LEAST = 10
 
+Ends = tuple[np.ndarray, np.ndarray]
+"""lower and upper ends of intervals, (N, T) each"""
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -53,7 +56,7 @@ class Trust:
             return answers._replace(predicted=self.chances_by.probabilities(logits, classes=classes))
         return answers._replace(predicted=self.chances_by.probabilities(predicted))
 
-    def interval(self, answers: Answers) -> tuple[np.ndarray, np.ndarray] | None:
+    def interval(self, answers: Answers) -> Ends | None:
         """Return lower and upper ends (N, T) that hold the value with the chosen probability; None for classes."""
         if self.intervals_by is None:
             return None

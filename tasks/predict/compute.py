@@ -31,7 +31,8 @@ class Predictor(Worker[Said]):
         """Predict for sequences with at most `budget` tokens at once."""
         answers = self.tuned.answer(sequences, budget)
         texts = [self.model.tokenizer.decode(ids) for ids in sequences]
-        numbers = numbers_of(self.tuned.trust, self.tuned.domain, answers, texts)
+        tuned, ends = self.tuned, self.tuned.trust.interval(answers)
+        numbers = numbers_of(tuned.task, answers, ends, tuned.domain, texts)
         predicted: Sequence[np.ndarray] = list(numbers.predicted)
         if self.tuned.task.name == "per_token":
             predicted = np.split(numbers.predicted, np.cumsum(numbers.counts)[:-1])

@@ -28,10 +28,7 @@ def calibration_part(run: RunFiles) -> Markup:
             pictures([_coverage(run, one) for one in range(len(run.task.targets))[:_TARGETS]]),
         ]
     elif run.has_rows:
-        flattered = (
-            "It was learned on the rows that are shown here, and looks better than it is for new ones."
-        )
-        found = [element("p", _way(run)), note(flattered) if run.folds else None, pictures(_reliability(run))]
+        found = [element("p", _way(run)), pictures(_reliability(run))]
     else:
         found = [note("Probabilities of single letters are not in predictions.csv: no calibration is drawn.")]
     return joined(found, _domain(run))
@@ -42,7 +39,9 @@ def _way(run: RunFiles) -> str:
     how = run.metrics["calibration"].get("probabilities")
     if how is None:
         return "Probabilities are as the model gave them: too few rows to calibrate on."
-    part = "the rows that each model had not seen" if run.folds else "the validation part"
+    part = "the validation part"
+    if run.folds:
+        part = "all rows, by what models that had not seen them said; here, each fold is calibrated on the others"
     if how["method"] == "temperature":
         return f"Probabilities were divided by a temperature of {how['temperature']:.3g}, learned on {part}."
     return f"Probabilities follow a rising staircase (isotonic regression), learned on {part}."
@@ -64,13 +63,17 @@ def _coverage_table(run: RunFiles) -> Markup:
         kind="warning",
     )
     names = ("target", "promised", "measured in the test part", "mean width")
-    return joined(table(names, rows, title="Coverage of the prediction intervals"), told if endless else None)
+    words = run.metrics["calibration"].get("words")
+    return joined(
+        table(names, rows, title="Coverage of the prediction intervals"),
+        note(f"{words.capitalize()}{'' if run.folds else '; training rows have none'}.") if words else None,
+        told if endless else None,
+    )
 
 
 def _coverage(run: RunFiles, target: int) -> Markup | None:
     """Draw the coverage of narrow and wide intervals, near to and far from training."""
-    # with folds, the intervals of the file were learned on these very rows
-    if not run.low.shape[1] or not len(run.tested) or run.folds:
+    if not run.low.shape[1] or not len(run.tested):
         return None
     truth, low, high = (side[run.tested, target] for side in (run.values, run.low, run.high))
     known = np.isfinite(truth) & np.isfinite(low) & np.isfinite(high)
@@ -84,9 +87,10 @@ def _coverage(run: RunFiles, target: int) -> Markup | None:
         "narrowest third of the intervals": known & (width <= cuts[0]),
         "middle third": known & (width > cuts[0]) & (width <= cuts[1]),
         "widest third": known & (width > cuts[1]),
-        "inside the domain": known & near,
-        "outside the domain": known & ~near,
     }
+    # with folds, every sequence was trained on by some model
+    if not run.folds:
+        groups |= {"inside the domain": known & near, "outside the domain": known & ~near}
     rows = [_share(name, inside[mine]) for name, mine in groups.items() if mine.any()]
     promised = run.metrics["coverage"]["promised"]
     alt = "Coverage: " + "; ".join(f"{row.name} {percent(row.value)}" for row in rows)

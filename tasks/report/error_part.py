@@ -95,7 +95,7 @@ def _facts(run: RunFiles, place: int, target: int) -> dict[str, Inside]:
     value, said = float(run.values[place, target]), run.predicted[place]
     if run.task.numeric:
         found["measured"], found["predicted"] = number(value), number(float(said[target]))
-        if run.low.shape[1]:
+        if run.low.shape[1] and np.isfinite(run.low[place, target]):
             ends = number(float(run.low[place, target])), number(float(run.high[place, target]))
             inside = run.low[place, target] <= value <= run.high[place, target]
             found["interval"] = f"{ends[0]} to {ends[1]}" + ("" if inside else " (missed)")

@@ -93,10 +93,13 @@ class RunFiles:
         return next((one for one in found if one["metric"] == name and one["value"] is not None), None)
 
 
-def read_run(directory: str | Path) -> RunFiles:
-    """Read a finished model directory; ModelError names the file that is missing or damaged."""
+def read_run(directory: str | Path, about: Mapping[str, Any] | None = None) -> RunFiles:
+    """Read a finished model directory; ModelError names the file that is missing or damaged.
+
+    `about` stands for a finetune.json that is not written yet.
+    """
     directory = Path(directory)
-    about = read_about(directory)
+    about = read_about(directory) if about is None else about
     for name in (METRICS, PREDICTIONS):
         if not (directory / name).is_file():
             raise ModelError(f"{directory} is not a complete fine-tuned model: {name} is missing")
@@ -114,7 +117,7 @@ def read_run(directory: str | Path) -> RunFiles:
 
 
 def _read(
-    directory: Path, about: dict[str, Any], metrics: dict[str, Any], task: Task, table: list[list[str]]
+    directory: Path, about: Mapping[str, Any], metrics: dict[str, Any], task: Task, table: list[list[str]]
 ) -> RunFiles:
     """Take the table apart by the places of its columns: names of the input may occur twice."""
     header, *lines = table

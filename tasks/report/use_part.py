@@ -31,7 +31,8 @@ def use_part(run: RunFiles) -> Markup:
             element("code", column),
             " here; its columns are kept, and prediction, uncertainty, similarity to the training sequences and status "
             "are added. A prediction is worth what this report says only for sequences like those of the test part: "
-            "the column in_domain tells which are.",
+            "the column in_domain tells which are. In predictions.csv, rows of the part train were trained on: what is "
+            "said of them is no prediction.",
         ),
         element("pre", element("code", python), tabindex=0),
         note("The terms of the data decide what the model may be used for."),

@@ -72,7 +72,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def plain_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command draw no report, which is what takes it longest."""
-    monkeypatch.setattr("bio_xlstm.tasks.report.write.write_report", lambda output: None)
+    monkeypatch.setattr("bio_xlstm.tasks.report.write.write_report", lambda output, about: None)
 
 
 def test_a_run_is_that_of_the_command(
