@@ -11,6 +11,8 @@ from bio_xlstm.heads.lift import RadialLift
 
 # what the outputs of a head mean
 LINKS = ("identity", "sigmoid", "softmax")
+# what turns standardised values into those of the user
+_UNITS = ("target_centre", "target_scale")
 
 
 class PredictionHead(nn.Module):
@@ -19,6 +21,7 @@ class PredictionHead(nn.Module):
     Features beyond those that the lift was made for pass it by: a head may be curved in some and linear in others.
     The outputs are standardised values (identity), or logits. `spread` (M + 1, M + 1) turns lifted features and a
     one into a vector whose square is the variance of the output in units of the noise (Bayesian ridge regression).
+    `target_centre` and `target_scale` (O,) stay on the CPU in float64: values may differ in their last digits alone.
     """
 
     lift: RadialLift | None
@@ -37,8 +40,8 @@ class PredictionHead(nn.Module):
         self.register_buffer("scale", torch.ones(features))
         self.weight = nn.Parameter(torch.zeros(outputs, width))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("target_centre", torch.zeros(outputs))
-        self.register_buffer("target_scale", torch.ones(outputs))
+        self.target_centre = torch.zeros(outputs, dtype=torch.float64)
+        self.target_scale = torch.ones(outputs, dtype=torch.float64)
         self.register_buffer("noise", torch.zeros(outputs))
         self.register_buffer("spread", torch.zeros(0, 0))
 
@@ -60,12 +63,12 @@ class PredictionHead(nn.Module):
         return self.answer(self(features))
 
     def answer(self, outputs: Tensor) -> Tensor:
-        """Turn outputs (N, O) into values in their own units, or probabilities."""
+        """Turn outputs (N, O) into values in their own units, float64 on the CPU, or probabilities."""
         if self.link == "sigmoid":
             return outputs.sigmoid()
         if self.link == "softmax":
             return outputs.softmax(-1)
-        return outputs * self.target_scale + self.target_centre
+        return outputs.cpu().double() * self.target_scale + self.target_centre
 
     @torch.no_grad()
     def deviation(self, features: Tensor) -> Tensor | None:
@@ -75,11 +78,12 @@ class PredictionHead(nn.Module):
         seen = self.lifted(features)
         seen = torch.cat((seen, seen.new_ones(len(seen), 1)), dim=-1)
         variance = 1 + (seen @ self.spread).square().sum(-1, keepdim=True)
-        return self.noise * self.target_scale * variance.sqrt()
+        return (self.noise * variance.sqrt()).cpu().double() * self.target_scale
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that `of` needs."""
-        return {name: part.detach().cpu().contiguous() for name, part in self.state_dict().items()}
+        found = {**self.state_dict(), **{name: getattr(self, name) for name in _UNITS}}
+        return {name: part.detach().cpu().contiguous() for name, part in found.items()}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], link: str) -> Self:
@@ -89,14 +93,14 @@ class PredictionHead(nn.Module):
             lift = RadialLift(*(tensors[f"lift.{name}"] for name in ("landmarks", "gamma", "root")))
         head = cls(len(tensors["centre"]), len(tensors["bias"]), link, lift)
         head.spread = torch.zeros_like(tensors["spread"])
-        head.load_state_dict(dict(tensors))
-        return head.requires_grad_(False)
+        head.load_state_dict({name: part for name, part in tensors.items() if name not in _UNITS})
+        return head.set_(**{name: tensors[name] for name in _UNITS}).requires_grad_(False)
 
     def set_(self, **values: Any) -> Self:
         """Write numbers into the tensors of these names; return the head."""
         with torch.no_grad():
             for name, value in values.items():
-                new = torch.as_tensor(value, dtype=torch.float32)
+                new = torch.as_tensor(value, dtype=torch.float64 if name in _UNITS else torch.float32)
                 old = getattr(self, name)
                 if isinstance(old, nn.Parameter):
                     old.copy_(new.reshape(old.shape))

@@ -19,6 +19,8 @@ MOST_NUMBERED_CLASSES = 20
 ROWS_PER_CLASS = 10
 # below this share of numbers, text is taken for classes; below the other, if nearly every text is met once
 NUMBERS, MANY_NUMBERS = 0.8, 0.5
+# what single precision holds
+LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 POSITIVE = frozenset(
     ("1", "true", "yes", "y", "t", "positive", "pos", "active", "+", "toxic", "binder", "hit")
 )
@@ -101,7 +103,7 @@ def read_numbers(cells: dict[str, Sequence[str]], name: str) -> Labels:
     for place, (target, column) in enumerate(cells.items()):
         for row, cell in enumerate(column):
             try:
-                found.values[row, place] = number(cell)
+                found.values[row, place] = _computable(number(cell), cell)
             except ValueError as error:
                 found.problems.setdefault(row, f"column {target!r}: {error}")
     return found
@@ -156,6 +158,16 @@ READERS: dict[str, Reader] = {
     "per_token": _read_tokens,
 }
 ONE_TARGET = ("binary", "multiclass", "per_token", "ranking")
+
+
+def _computable(value: float, cell: str) -> float:
+    """Return a number that training can compute with; ValueError says why it is none."""
+    size = abs(value)
+    if size > LARGEST:
+        raise ValueError(f"{cell.strip()[:20]!r} is too large; write it in another unit, or its logarithm")
+    if 0 < size < SMALLEST:
+        raise ValueError(f"{cell.strip()[:20]!r} is too small; write it in another unit, or its logarithm")
+    return value
 
 
 def _share_of_numbers(column: Sequence[str]) -> float:

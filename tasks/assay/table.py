@@ -18,6 +18,8 @@ from bio_xlstm.tokenizers import TOKENIZERS, Tokenizer
 
 FEWEST_ROWS = 10
 UNLABELLED = "unlabelled"
+# spread of numbers by their size, below which they are as good as equal
+ALIKE = 1e-9
 
 
 def read_assay(
@@ -106,6 +108,7 @@ def _refuse_hopeless(rows: np.ndarray, labels: Labels, issues: list[Issue], sour
     values = labels.values[rows]
     different = [np.unique(column[~np.isnan(column)]) for column in values.T]
     if any(len(found) > 1 for found in different):
+        _refuse_alike(labels, different, source)
         return
     target, found = labels.task.targets[0], different[0]
     if len(different) > 1:
@@ -114,6 +117,16 @@ def _refuse_hopeless(rows: np.ndarray, labels: Labels, issues: list[Issue], sour
     raise InputError(
         f"{source}: column {target!r} is {what} in all {len(rows)} rows: there is nothing to learn"
     )
+
+
+def _refuse_alike(labels: Labels, different: list[np.ndarray], source: str) -> None:
+    """Raise InputError where numbers differ in digits alone that nobody could predict, or write."""
+    for target, found in zip(labels.task.targets, different, strict=True) if labels.task.numeric else ():
+        if len(found) > 1 and found[-1] - found[0] < ALIKE * max(abs(found[-1]), abs(found[0])):
+            raise InputError(
+                f"{source}: the values of column {target!r} differ by less than a billionth of their size; subtract "
+                "what they have in common"
+            )
 
 
 def _first(issues: list[Issue]) -> str:

@@ -236,7 +236,7 @@ def _known_together(targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def _standard_targets(targets: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
     """Return targets (N, T) with mean 0 and deviation 1, and what was taken from them."""
     centre, scale = targets.mean(0), targets.std(0)
-    scale = np.where(scale > 1e-12, scale, 1.0)
+    scale = np.where(scale > 1e-12 * np.abs(centre), scale, 1.0)
     return torch.from_numpy((targets - centre) / scale), centre, scale
 
 

@@ -11,6 +11,8 @@ from bio_xlstm.tasks.finetune.answers import Answers, uncertainty
 from bio_xlstm.tasks.finetune.trust import Ends, Trust
 
 Cells = list[str]
+# digits of predictions: values may differ little from each other, probabilities little from 1
+_VALUE, _CHANCE = 12, 9
 
 
 class Numbers(NamedTuple):
@@ -86,7 +88,7 @@ def _target_cells(task: Task, numbers: Numbers, own: np.ndarray, place: int, tar
     """Write the cells of one target of a row."""
     cells: Cells = []
     if task.numeric:
-        cells.append(number(own[target]))
+        cells.append(predicted_number(task, own[target]))
     elif task.name == "binary":
         cells.append("" if np.isnan(own[0]) else task.classes[int(own[0] >= 0.5)])
     elif task.name == "multiclass":
@@ -95,16 +97,21 @@ def _target_cells(task: Task, numbers: Numbers, own: np.ndarray, place: int, tar
         names = [task.classes[int(one)] for one in own]
         cells.append(("" if all(len(name) == 1 for name in task.classes) else " ").join(names))
     if numbers.low.shape[1]:
-        cells += [number(numbers.low[place, target]), number(numbers.high[place, target])]
+        cells += [predicted_number(task, end[place, target]) for end in (numbers.low, numbers.high)]
     if task.name in ("binary", "multilabel"):
-        cells.append(number(own[target]))
+        cells.append(predicted_number(task, own[target]))
     if task.name == "multiclass":
-        cells += [number(share) for share in own]
+        cells += [predicted_number(task, share) for share in own]
     if numbers.uncertainty.shape[1]:
         cells.append(number(numbers.uncertainty[place, target]))
     return cells
 
 
-def number(value: float) -> str:
-    """Write a number with six digits; nothing for NaN."""
-    return "" if np.isnan(value) else f"{value:.6g}"
+def predicted_number(task: Task, value: float) -> str:
+    """Write a prediction with so many digits that no two become equal that a metric tells apart."""
+    return number(value, _VALUE if task.numeric else _CHANCE)
+
+
+def number(value: float, digits: int = 6) -> str:
+    """Write a number with so many digits; nothing for NaN."""
+    return "" if np.isnan(value) else f"{value:.{digits}g}"

@@ -113,7 +113,9 @@ def _tensors(member: Member) -> dict[str, Tensor]:
     found = member.head.tensors()
     for view in member.views:
         arrays = view.arrays().items()
-        found |= {f"{_VIEW}{view.name}.{name}": torch.from_numpy(array) for name, array in arrays}
+        # eigenvectors lie in memory column by column, which the file cannot hold
+        rows = {name: np.ascontiguousarray(array) for name, array in arrays}
+        found |= {f"{_VIEW}{view.name}.{name}": torch.from_numpy(array) for name, array in rows.items()}
     if member.plain is not None:
         found |= {f"{_PLAIN}{name}": one for name, one in member.plain.tensors().items()}
     return found

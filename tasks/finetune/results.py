@@ -12,7 +12,13 @@ import numpy as np
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.finetune.answers import Answers
 from bio_xlstm.tasks.finetune.calibrated import Calibrated
-from bio_xlstm.tasks.finetune.columns import column_names, is_uncertain, number, numbers_of, write_cells
+from bio_xlstm.tasks.finetune.columns import (
+    column_names,
+    is_uncertain,
+    numbers_of,
+    predicted_number,
+    write_cells,
+)
 from bio_xlstm.tasks.finetune.plan import Plan
 
 PREDICTIONS, SPLITS, METRICS, BASELINES = "predictions.csv", "splits.csv", "metrics.json", "baselines.csv"
@@ -71,7 +77,10 @@ def write_baselines(directory: Path, plan: Plan, said: Mapping[str, Answers]) ->
     columns = [np.asarray(answers.predicted)[tested] for answers in said.values()]
     cells = np.concatenate([*columns, np.zeros((len(tested), 0))], 1)
     rows = plan.assay.rows[tested].tolist()
-    lines = [[row, *map(number, own.tolist())] for row, own in zip(rows, cells, strict=True)]
+    lines = [
+        [row, *(predicted_number(task, one) for one in own.tolist())]
+        for row, own in zip(rows, cells, strict=True)
+    ]
     _write_csv(directory / BASELINES, [header, *lines])
 
 
@@ -100,11 +109,14 @@ def plain(value: Any) -> Any:
 
 
 def _measured(plan: Plan, place: int, target: int) -> str:
-    """Write a measured value, of a class its name."""
-    value = float(plan.assay.values[place, target])
-    if np.isnan(value) or plan.assay.task.numeric:
-        return number(value)
-    return plan.assay.task.classes[int(value)]
+    """Write a measured value as the input has it, of a class its name."""
+    assay = plan.assay
+    value = float(assay.values[place, target])
+    if np.isnan(value):
+        return ""
+    if assay.task.numeric:
+        return assay.columns[assay.task.targets[target]][int(assay.rows[place])].strip()
+    return assay.task.classes[int(value)]
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:

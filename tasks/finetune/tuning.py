@@ -79,10 +79,10 @@ class Tuning(LightningModule):
             with self.state.before(self.model):
                 seen = read_features(self.model, examples.ids, self.features)
         stacked = np.concatenate if self.features.per_token else np.stack
-        values = torch.from_numpy(stacked(examples.values)).float().to(seen.device)
+        values = torch.from_numpy(stacked(examples.values)).double()
         if self.head.link == "identity":
             values = (values - self.head.target_centre) / self.head.target_scale
-        return self.loss_of(self.head(seen), values, self.class_weights)
+        return self.loss_of(self.head(seen), values.float().to(seen.device), self.class_weights)
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Return what is trained, by name."""

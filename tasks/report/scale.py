@@ -39,7 +39,7 @@ def linear(values: Iterable[float], *, room: float = 0.04, ticks: int = 6) -> Sc
     step = _round_step((high - low) / ticks)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     # + 0.0: no tick is called -0
-    return Scale(low, high, tuple(round(number * step, 12) + 0.0 for number in range(first, last + 1)))
+    return Scale(low, high, tuple(float(f"{number * step:.12g}") + 0.0 for number in range(first, last + 1)))
 
 
 def counts(most: float) -> Scale:
@@ -64,7 +64,7 @@ def edges(values: np.ndarray, most: int = 40) -> np.ndarray:
     wanted = min(most, max(10, round(3 * len(values) ** (1 / 3))))
     step = _round_step((high - low) / wanted)
     if (values == np.round(values)).all():
-        step = max(1.0, round(step))
+        step = max(1.0, float(round(step)))
     first = math.floor(low / step)
     count = max(1, math.floor(high / step) - first + 1)
     return (first + np.arange(count + 1)) * step

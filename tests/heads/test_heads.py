@@ -76,6 +76,23 @@ def test_a_head_is_kept(link: str, lifted: bool) -> None:
         torch.testing.assert_close(head.predict(points).sum(-1), torch.ones(6))
 
 
+def test_a_head_knows_values_that_differ_in_their_last_digits() -> None:
+    head = PredictionHead(1, 1, "identity").set_(
+        weight=torch.ones(1, 1),
+        target_centre=[1e9],
+        target_scale=[1e-3],
+        noise=torch.ones(1),
+        spread=torch.zeros(2, 2),
+    )
+    points = torch.tensor([[1.0], [2.0]])
+    for one in (head, PredictionHead.of(head.tensors(), "identity")):
+        assert one.predict(points)[:, 0].tolist() == pytest.approx([1e9 + 1e-3, 1e9 + 2e-3], abs=1e-6, rel=0)
+        np.testing.assert_allclose(one.deviation(points), 1e-3)
+    # files of before hold them in single precision
+    old = {name: part.float() for name, part in head.tensors().items()}
+    assert float(PredictionHead.of(old, "identity").predict(points)[0, 0]) == pytest.approx(1e9, rel=1e-6)
+
+
 def test_a_head_without_spread_knows_no_deviation() -> None:
     assert PredictionHead(5, 1, "identity").deviation(torch.zeros(2, 5)) is None
 

@@ -167,6 +167,17 @@ def test_ten_rows_are_enough_and_nine_are_not(read: Read) -> None:
         ),
         ({"smiles": TEN, "A": [1] * 10, "B": [0] * 10}, {"targets": ["A", "B"]}, "every target has one value alone"),
         ({"seq": proteins(10), "y": ["X" * 30] * 10}, {"task": "per_token"}, "has no two different labels of letters"),
+        (
+            {"smiles": TEN, "y": [f"{n + 1}e200" for n in range(10)]},
+            {},
+            "0 of 10 rows can be used; at least 10 are needed (row 0: error. column 'y': '1e200' is too large",
+        ),
+        ({"smiles": TEN, "y": [f"{n + 1}e-50" for n in range(10)]}, {}, "'1e-50' is too small; write it in another"),
+        (
+            {"smiles": TEN, "y": [f"1000000.00000{n}" for n in range(10)], "A": [0, 1] * 5},
+            {"targets": ["y"]},
+            "the values of column 'y' differ by less than a billionth of their size; subtract what they have in common",
+        ),
         ("smiles,y,y\nCCO,1,2\n", {}, "2 columns are called 'y'; rename them"),
         (">a\nMKTAYIAKQR\n", {"name": "a.fasta"}, "an assay must be a table (.csv, .tsv, .parquet); this is a fasta"),
     ],

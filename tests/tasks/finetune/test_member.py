@@ -1,5 +1,6 @@
 """A member with views is kept, answers one by one as in a batch, and answers for what a view cannot describe."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_a_member_with_views_is_kept(width: float | None, tmp_path: Path) -> Non
     assert np.isfinite(answers.predicted).all() and np.isfinite(answers.deviation).all()
     alone = np.concatenate([again.answer([one]).predicted for one in mixed])
     np.testing.assert_allclose(alone, answers.predicted, rtol=1e-3, atol=1e-3)
+
+
+def test_arrays_of_views_are_kept_in_any_order_of_memory(tmp_path: Path) -> None:
+    member, ids = fitted(None, ("words",))
+    (words,) = member.views
+    arrays = {name: np.asfortranarray(array) for name, array in words.arrays().items()}
+    turned = replace(member, views=(type(words).of(arrays),))
+    assert not all(array.flags.c_contiguous for array in turned.views[0].arrays().values())
+    save_member(turned, tmp_path, with_model=False)
+    again = load_member(tmp_path, member.model)
+    np.testing.assert_allclose(again.answer(ids).predicted, member.answer(ids).predicted, rtol=1e-5)
 
 
 def test_another_length_is_answered_for_by_the_embedding_alone() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import bio_xlstm as bx
 from bio_xlstm.errors import ConfigError, InputError, ModelError, OutputError
+from bio_xlstm.tasks.assay.metrics.regression import spearman
 from bio_xlstm.tasks.finetune.answers import Answers
 from bio_xlstm.tasks.finetune.calibrated import calibrate
 from bio_xlstm.tasks.finetune.directory import load_finetuned
@@ -238,6 +239,45 @@ def test_baselines_stand_beside(ask_finetune: Ask) -> None:
     for begin in ("test ", "baseline mean: "):
         assert sum(line.startswith(begin) for line in (*said, *result.lines)) == 1
     assert not any(line.startswith("test:") for line in result.lines)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize("method", ["head", "lora"])
+def test_the_file_says_what_was_measured(shift: float, method: str, ask_finetune: Ask) -> None:
+    request = ask_finetune(method=method)
+    written = {}
+    with open(request.input, newline="") as file:
+        header, *lines = csv.reader(file)
+    with open(request.input, "w", newline="") as file:
+        for smiles, value in lines:
+            written[smiles] = f"{shift + float(value):.9f}"
+        csv.writer(file).writerows([header, *written.items()])
+    finetune(request)
+    output = Path(request.output)
+    rows = rows_of(output / "predictions.csv")
+    assert {row["smiles"]: row["y0"] for row in rows} == written
+    # the file gives the metrics again
+    tested = [row for row in rows if row["part"] == "test"]
+    truth, said = (np.array([float(row[name]) for row in tested]) for name in ("y0", "predicted_y0"))
+    metrics = {
+        one["metric"]: one["value"] for one in json.loads((output / "metrics.json").read_text())["test"]
+    }
+    assert metrics["spearman"] == pytest.approx(spearman(truth, said), abs=1e-9)
+    assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean((truth - said) ** 2)), rel=1e-4)
+    # a shift changes nothing that was learned
+    assert metrics["spearman"] > 0.5 and metrics["rmse"] < 1
+
+
+def test_a_run_whose_report_fails_is_no_model(ask_finetune: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no report")
+
+    request = ask_finetune()
+    monkeypatch.setattr("bio_xlstm.tasks.report.write.write_report", fails)
+    with pytest.raises(RuntimeError, match="no report"):
+        finetune(request)
+    with pytest.raises(ModelError, match=r"finetune.json is missing"):
+        load_finetuned(request.output)
 
 
 def test_rows_that_cannot_be_used_are_listed(ask_finetune: Ask) -> None:
