@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from bio_xlstm.errors import ConfigError, SequenceError
+from bio_xlstm.tasks.assay.labels import LARGEST
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import POOLS, check_choice
 from bio_xlstm.tasks.finetune.words import HEADS, WEIGHTINGS
@@ -54,6 +55,10 @@ class SequencePredictor(LoadedModel, BaseEstimator):
         texts = list(as_texts(X))
         if len(texts) != len(values):
             raise SequenceError(f"there are {len(texts)} sequences, but {len(values)} values")
+        wrong = np.argwhere(np.abs(values) > LARGEST)
+        if len(wrong):
+            row, place = wrong[0].tolist()
+            raise SequenceError(f"value {row} is {values[row, place]:g}: that is no number to compute with")
         ids = readable_ids(self._loaded(), texts, self.invalid)
         rows = np.array(
             [len(one) > 0 and not np.isnan(v).all() for one, v in zip(ids, values, strict=True)], bool

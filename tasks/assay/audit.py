@@ -11,6 +11,8 @@ from bio_xlstm.tasks.assay.task import Task
 
 EXAMPLES = 5
 RARE = 5
+# so few different numbers, in so many rows each, may be classes
+FEW_VALUES, ROWS_PER_VALUE = 3, 3
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def audit_assay(
         value_range={
             name: _range(values[:, place]) for place, name in enumerate(task.targets) if task.numeric
         },
-        notes=[*notes, *_suspicions(target_cells), *_rare(counts)],
+        notes=[*notes, *_suspicions(target_cells), *_few(task, values), *_rare(counts)],
     )
 
 
@@ -152,6 +154,21 @@ def _suspicions(cells: Mapping[str, Sequence[str]]) -> list[str]:
         for name, column in cells.items()
         if looks_like_numbering(column)
     ]
+
+
+def _few(task: Task, values: np.ndarray) -> list[str]:
+    """Doubt numbers of which there are hardly any different ones."""
+    notes = []
+    for name, column in zip(task.targets, values.T, strict=True) if task.name == "regression" else ():
+        known = column[~np.isnan(column)]
+        different = [f"{one:g}" for one in np.unique(known).tolist()]
+        if 1 < len(different) <= FEW_VALUES <= len(known) / ROWS_PER_VALUE:
+            means = "binary" if len(different) == 2 else "multiclass"
+            notes.append(
+                f"{name!r} is {', '.join(different[:-1])} or {different[-1]} in all {len(known):,} rows; "
+                f"--task {means} if these are classes"
+            )
+    return notes
 
 
 def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -10,10 +10,14 @@ from bio_xlstm.tasks.evaluate.prediction_request import PredictionRequest
 
 Columns = Mapping[str, Sequence[str]]
 
-TRUTH = (*SURE, "truth", "true", "actual", "observed", "expected", *USUAL)
 PREDICTION = (
     *("prediction", "predicted", "pred", "y_pred", "yhat", "y_hat", "probability", "prob", "proba", "chance"),
     *("predicted_value", "score", "log_likelihood_ratio", "llr", "logprob_mean", "logprob_sum", "logit"),
+)
+# what may be either is what was predicted, where another column can have been measured
+TRUTH = (
+    *(*SURE, "truth", "true", "actual", "observed", "expected"),
+    *sorted(USUAL, key=lambda name: name in PREDICTION),
 )
 LABELS = ("dms_score_bin",)
 ASSAYS = ("dms_id", "assay", "assay_id")

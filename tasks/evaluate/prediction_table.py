@@ -56,7 +56,7 @@ def read_predictions(request: PredictionRequest) -> Predictions:
         known &= ~np.isnan(labels)
     if known.sum() < 2:
         raise InputError(
-            f"{source}: {known.sum()} of {len(rows)} rows have a measured value and a prediction"
+            f"{source}: {known.sum()} of {len(rows)} rows have a measured value and a prediction; at least 2 are needed"
         )
     names = [cell.strip() for cell in cells[chosen.by]] if chosen.by else [""] * len(rows)
     group_names = sorted({name for name, kept in zip(names, known.tolist(), strict=True) if kept})

@@ -69,6 +69,7 @@ class Plan:
         return [
             f"data     {self.assay.source}: {self.assay.audit.lines()[0]}",
             f"task     {task.name} of {what}",
+            *(f"note     {one}" for one in self.assay.audit.notes),
             f"split    {self.split.method}: {sizes}",
             f"model    {self.model.name}, method {request.method}",
         ]

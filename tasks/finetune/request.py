@@ -15,6 +15,9 @@ _LEAST = {
     **dict.fromkeys(("folds", "max_minutes"), 0),
 }
 
+# what tells how to descend
+_OF_TUNING = ("learning_rate", "epochs", "patience", "batch_size", "precision")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneRequest:
@@ -81,8 +84,13 @@ class FinetuneRequest:
             raise ConfigError(f"--coverage must be at least 0.5 and below 1, not {self.coverage:g}")
         if self.learning_rate is not None and self.learning_rate <= 0:
             raise ConfigError(f"--learning-rate must be positive, not {self.learning_rate:g}")
-        if self.method == "head" and self.learning_rate is not None:
-            raise ConfigError("--learning-rate is for --method lora, state or full: a head is solved for")
+        for name in _OF_TUNING if self.method == "head" else ():
+            if getattr(self, name) != getattr(type(self), name):
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is for --method lora, state or full: a head is solved for"
+                )
+        if self.method != "lora" and self.rank != type(self).rank:
+            raise ConfigError("--rank is for --method lora")
         if self.method != "head" and self.head == "radial":
             raise ConfigError(
                 f"--head radial is for --method head; --method {self.method} tunes a linear head"

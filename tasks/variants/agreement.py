@@ -13,6 +13,7 @@ import numpy as np
 
 from bio_xlstm.tasks.journal import store_file
 from bio_xlstm.tasks.writers.part import GOOD
+from bio_xlstm.tokenizers.tokenizer import counted
 
 FEWEST = 3
 
@@ -28,6 +29,8 @@ class Agreement:
     spearman: float | None
     auc: float | None
     mcc: float | None
+    left_out: int = 0
+    """rows with a value that have no measured number"""
 
     def line(self) -> str:
         """Say it in one line."""
@@ -35,7 +38,10 @@ class Agreement:
         words = [
             f"{name} {'undefined' if value is None else f'{value:.3f}'}" for name, value in numbers.items()
         ]
-        return f"{self.measured}: {', '.join(words)} ({self.rows:,} rows; high and low by {self.divided_by})"
+        told = f"{counted(self.rows, 'row')}; high and low by {self.divided_by}"
+        if self.left_out:
+            told += f"; {counted(self.left_out, 'row')} without a measured number left out"
+        return f"{self.measured}: {', '.join(words)} ({told})"
 
 
 def compare(
@@ -46,6 +52,7 @@ def compare(
     Without classes the median divides the measured values. MCC divides the values at their median.
     """
     known = np.isfinite(values) & np.isfinite(measured)
+    left_out = int((np.isfinite(values) & ~known).sum())
     values, measured = values[known], measured[known]
     if classes is None:
         high, by = measured > np.median(measured) if len(measured) else measured > 0, "its median"
@@ -60,6 +67,7 @@ def compare(
         by,
         _spearman(values, measured),
         *_divided(values[divided], high[divided]),
+        left_out,
     )
 
 

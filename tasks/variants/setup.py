@@ -22,7 +22,7 @@ from bio_xlstm.tasks.variants.inputs import open_source
 from bio_xlstm.tasks.variants.job import VariantJob
 from bio_xlstm.tasks.variants.request import VariantRequest
 from bio_xlstm.tasks.variants.source import VariantSource
-from bio_xlstm.tasks.variants.table_input import check_wildtype, find_columns, pick
+from bio_xlstm.tasks.variants.table_input import check_list, check_wildtype, find_columns, pick
 from bio_xlstm.tasks.variants.words import MEASURED, MEASURED_BIN
 from bio_xlstm.tasks.writers.result import Format
 from bio_xlstm.variants.ratios import choose_method
@@ -111,7 +111,10 @@ def _about_letters(request: VariantRequest) -> VariantRequest:
         return replace(request, input=request.wildtype, column=None, input_format=None)
     # which kind it is does not matter yet
     file = open_records(request.input, kind="protein", input_format=request.input_format)
-    if request.scan or file.format not in TABLES:
+    if request.scan:
+        return request
+    if file.format not in TABLES:
+        check_list(file)
         return request
     found = find_columns(column_names(RawFile(file.path), file.format), request, file.name)
     check_wildtype(request, found)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
-from bio_xlstm.errors import ConfigError, InputError
+from bio_xlstm.errors import ConfigError, InputError, SequenceError
 from bio_xlstm.records import Record, RecordSource, open_records
 from bio_xlstm.records.columns import SHOWN, normal
 from bio_xlstm.records.formats import TABLES
@@ -14,9 +15,12 @@ from bio_xlstm.records.reader import column_names
 from bio_xlstm.tasks.variants.request import VariantRequest
 from bio_xlstm.tasks.variants.source import VariantSource
 from bio_xlstm.tasks.variants.words import MUTANT, SEQUENCE, WILD_ID, WILD_SEQUENCE
+from bio_xlstm.variants.mutations import parse_mutations
 
 # what lists and files of sequences call their own columns
 MUTANT_NAME, SEQUENCE_NAME, ID_NAME = "mutant", "mutated_sequence", "id"
+# records in which mutations are looked for
+_LOOKED_AT = 20
 
 
 class Columns(NamedTuple):
@@ -159,6 +163,19 @@ def _parquet_rows(file: RecordSource, names: Sequence[str], chosen: str) -> Iter
                 fields = dict(zip(names, values, strict=True))
                 yield Record(row, "", fields[chosen], 0, fields=fields)
                 row += 1
+
+
+def check_list(file: RecordSource) -> None:
+    """Refuse a list of mutations whose wild type nobody can know."""
+    for record in islice(file, _LOOKED_AT) if file.format == "lines" else ():
+        if any(letter.isdigit() for letter in record.text):
+            try:
+                parse_mutations(record.text)
+            except SequenceError:
+                continue
+            raise ConfigError(
+                f"{file.name} is a list of mutations, which does not say what they change: give --wildtype FASTA"
+            )
 
 
 def check_wildtype(request: VariantRequest, found: Columns) -> None:

@@ -63,6 +63,23 @@ def test_the_files_of_finetune_need_no_options(call: Call) -> None:
     assert metrics["interval_width"]["value"] == pytest.approx(4)
 
 
+@pytest.mark.parametrize(
+    ("goal", "names", "truth", "said"),
+    [
+        ("regression", ("activity", "score", "prediction"), "activity", "prediction"),
+        ("regression", ("score", "prediction"), "score", "prediction"),
+        ("regression", ("score", "stability"), "stability", "score"),
+        ("classification", ("score", "active"), "active", "score"),
+    ],
+)
+def test_a_score_is_what_was_measured_where_nothing_else_is(
+    call: Call, goal: str, names: tuple[str, ...], truth: str, said: str
+) -> None:
+    columns = dict.fromkeys(names, CHANCE) | {truth: TRUE if goal == "regression" else [0, 1] * 20}
+    found = call(goal, table(**columns))["columns"]
+    assert (found["truth"], found["prediction"]) == ([truth], [said])
+
+
 def test_probabilities_are_measured(call: Call) -> None:
     classes = (RNG.random(40) < CHANCE).astype(int)
     found = call("classification", table(label=classes, probability=CHANCE))
@@ -163,7 +180,7 @@ TWO = {"y": TRUE, "prediction": SAID}
         ("regression", table(**TWO), ["--lower", "y"], 2, "--lower and --upper are given together"),
         ("regression", table(**TWO), ["-o", "m.txt"], 2, "give a name that ends in .json or .csv, or - for JSON"),
         ("regression", "y,prediction\n1,2\n3,x\n", [], 1, "p.csv row 1: column 'prediction': 'x' is not a number"),
-        ("regression", "y,prediction\n1,\n,3\n2,2\n", [], 1, "1 of 3 rows have a measured value and a prediction"),
+        ("regression", "y,prediction\n1,\n,3\n2,2\n", [], 1, "value and a prediction; at least 2 are needed"),
         ("regression", "y,prediction\n1,2,3\n", [], 1, "p.csv line 2: 3 columns, the header has 2"),
         ("regression", "y,prediction\n", [], 1, "p.csv: the file holds no rows"),
         ("classification", table(label=list("abcd") * 10, prediction=SAID), [], 1, "column 'label' has 4 classes"),

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -51,6 +52,17 @@ def test_classes_are_learned(classifier: SequenceClassifier) -> None:
     np.testing.assert_array_equal(classifier.classes_[chances.argmax(1)], classifier.predict(SMILES))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_is_no_class(missing: object, classifier: SequenceClassifier) -> None:
+    kept = slice(5, None)
+    alone = clone(classifier).fit(SMILES[kept], HAS_NITROGEN[kept]).predict_proba(SMILES)
+    found = classifier.fit(SMILES, [*[missing] * 5, *HAS_NITROGEN[kept].tolist()])
+    assert found.classes_.tolist() == ["no", "yes"]
+    np.testing.assert_array_equal(found.predict_proba(SMILES), alone)
+    numbers = [*[missing] * 5, *(HAS_NITROGEN[kept] == "yes").astype(int).tolist()]
+    assert classifier.fit(SMILES, numbers).classes_.tolist() == [0, 1]
+
+
 def test_the_contract_of_scikit_learn(regressor: SequenceRegressor, classifier: SequenceClassifier) -> None:
     for model, target in ((regressor, OXYGENS), (classifier, HAS_NITROGEN)):
         again = clone(model.set_params(random_state=3))
@@ -83,8 +95,15 @@ def test_what_is_refused(regressor: SequenceRegressor, classifier: SequenceClass
         regressor.fit(SMILES, [1.0, 2.0])
     with pytest.raises(SequenceError, match="at least 2 are needed"):
         regressor.fit(SMILES[:2], [1.0, np.nan])
-    with pytest.raises(SequenceError, match="one class alone"):
+    with pytest.raises(SequenceError, match="there is one class alone, 'a': there is nothing"):
         classifier.fit(SMILES, ["a"] * len(SMILES))
+    with pytest.raises(SequenceError, match="there is no class at all"):
+        classifier.fit(SMILES, [None] * len(SMILES))
+    with pytest.raises(SequenceError, match="classes must be of one type"):
+        classifier.fit(SMILES, np.array(["a", 1] * (len(SMILES) // 2), object))
+    for value in (np.inf, -np.inf, 1e200):
+        with pytest.raises(SequenceError, match=r"value 3 is .*: that is no number to compute with"):
+            regressor.fit(SMILES, [*OXYGENS[:3], value, *OXYGENS[4:]])
     with pytest.raises(SequenceError, match="classes must come as one column"):
         classifier.fit(SMILES, np.zeros((len(SMILES), 2)))
     for wrong in ({"pool": "none"}, {"head": "round"}, {"invalid": "drop"}, {"class_weights": "some"}):

@@ -126,6 +126,22 @@ def test_a_name_that_counts_rows_is_suspected(read: Read) -> None:
     assert any("is it a number of rows" in note for note in assay.audit.notes)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([10, 20, 10] * 10, "'y' is 10 or 20 in all 30 rows; --task binary if these are classes"),
+        ([0.5, 2, 1] * 10, "'y' is 0.5, 1 or 2 in all 30 rows; --task multiclass if these are classes"),
+        ([1, 2, 3, 4.5] * 7, ""),
+    ],
+)
+def test_hardly_any_different_numbers_are_doubted(read: Read, values: list[float], words: str) -> None:
+    assay = read({"smiles": MOLECULES[: len(values)], "y": values})
+    assert assay.task.name == "regression"
+    assert [note for note in assay.audit.notes if "--task" in note and "is" in note][-1:] == (
+        [words] if words else []
+    )
+
+
 def test_columns_of_parts_names_and_predictions_are_no_targets(read: Read) -> None:
     table = {
         "id": range(30), "smiles": MOLECULES, "set": ["train", "test"] * 15, "predicted y": NUMBERS,

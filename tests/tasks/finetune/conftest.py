@@ -61,7 +61,7 @@ def ask_finetune(tiny_models: dict[str, str], tmp_path: Path) -> Callable[..., F
             "bootstrap": 0,
             "baselines": False,
             "head": "linear",
-            "epochs": 2,
+            "epochs": 2 if options.get("method", "head") != "head" else FinetuneRequest.epochs,
             "fractions": (0.6, 0.2, 0.2),
         }
         return FinetuneRequest(**(defaults | options))

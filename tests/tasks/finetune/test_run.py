@@ -268,6 +268,18 @@ def test_the_file_says_what_was_measured(shift: float, method: str, ask_finetune
     assert metrics["spearman"] > 0.5 and metrics["rmse"] < 1
 
 
+def test_what_looks_like_a_mistake_is_said(ask_finetune: Ask) -> None:
+    request = ask_finetune()
+    with open(request.input) as file:
+        lines = file.read().splitlines()
+    with open(request.input, "w") as file:
+        file.write(
+            "\n".join([lines[0], *(f"{line.split(',')[0]},{n % 2 + 1}" for n, line in enumerate(lines[1:]))])
+        )
+    said = make_plan(request, print).lines()
+    assert "note     'y0' is 1 or 2 in all 60 rows; --task binary if these are classes" in said
+
+
 def test_a_run_whose_report_fails_is_no_model(ask_finetune: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("no report")

@@ -20,8 +20,13 @@ def test_numbers_by_hand() -> None:
     # values from 2.5 up are high: one right and one wrong on each side
     assert found.mcc == 0
     assert found.line() == (
-        "DMS_score: Spearman 0.800, AUC 0.750, MCC 0.000 (4 rows; high and low by DMS_score_bin)"
+        "DMS_score: Spearman 0.800, AUC 0.750, MCC 0.000 (4 rows; high and low by DMS_score_bin; "
+        "1 row without a measured number left out)"
     )
+
+
+def test_one_row_is_one_row() -> None:
+    assert "(1 row; high" in compare(np.ones(1), np.ones(1), None, ("x", None)).line()
 
 
 def test_without_classes_the_median_divides() -> None:
