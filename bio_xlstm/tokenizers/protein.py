@@ -21,6 +21,8 @@ _VOCABULARY = Vocabulary(
         *("<null_1>", "<mask>", "<mask-1>", "<mask-2>", "<mask-3>", "<mask-4>", "<mask-5>"),
     )
 )
+# aspartate or asparagine, leucine or isoleucine, any residue, glutamate or glutamine
+_SEVERAL = "BJXZ"
 # any letter that a vocabulary has no token for is an unknown residue
 _ALPHABET = Alphabet(aliases=(), replaced=ascii_uppercase, replacement="X", gaps="-.", trailing_stop="*")
 
@@ -45,6 +47,10 @@ class ProteinTokenizer(LetterTokenizer):
 
     @cached_property
     def targets(self) -> npt.NDArray[np.bool_]:
-        """Mark the ids (V,) that a model may have to predict: every residue, and the end."""
+        """Mark the ids (V,) that a model may have to predict: every residue, and the end.
+
+        What stands for several residues is read, but is none: of N in DNA the same is true.
+        """
         stop = () if self.specials.stop is None else (self.specials.stop,)
-        return symbols_of(self.vocabulary, letters(self.vocabulary) + stop)
+        residues = [letter for letter in letters(self.vocabulary) if letter not in _SEVERAL]
+        return symbols_of(self.vocabulary, [*residues, *stop])

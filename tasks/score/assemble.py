@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bio_xlstm.likelihoods import asked_ids
 from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.score.compute import Scored, Scorer
 from bio_xlstm.tasks.writers.part import Part
+from bio_xlstm.tokenizers.tokenizer import Tokenizer, counted
 
 TOKENS, LOGPROBS = "tokens", "logprobs"
 COUNT = "n_tokens"
@@ -29,13 +31,28 @@ def score_unit(
     def lay_out(results: Sequence[Scored | None]) -> Laid:
         return _tokens(results, scorer.model.tokenizer.stop) if per_token else _numbers(results, names)
 
-    return compute_unit(ready, scorer, _fault, lay_out, on_error=on_error, source=source)
+    asked = asked_ids(scorer.model.tokenizer, stops=False)
+    told = [_told(one, scorer.model.tokenizer, asked) for one in ready]
+    return compute_unit(told, scorer, _fault, lay_out, on_error=on_error, source=source)
+
+
+def _told(one: Ready, tokenizer: Tokenizer, asked: np.ndarray) -> Ready:
+    """Note on a row which of its letters are read, but do not count."""
+    aside = one.ids[~asked[one.ids]] if len(one.ids) else one.ids
+    if not len(aside):
+        return one
+    names = ", ".join(str(tokenizer.vocabulary.symbols[letter]) for letter in np.unique(aside).tolist())
+    verb = "does" if len(aside) == 1 else "do"
+    told = f"{counted(len(aside), 'letter')} ({names}) {verb} not count"
+    detail = f"{one.row.detail}; {told}" if one.row.detail else told
+    return one._replace(row=one.row._replace(detail=detail))
 
 
 def _fault(scored: Scored) -> str:
     """Say why numbers are no score; empty where all is well."""
-    if not scored.score.n_tokens:
-        return "none of its letters can be scored: what stands for several (N), or after nothing, has no likelihood"
+    # an end alone says nothing of a sequence
+    if np.isnan(scored.score.logprobs[: len(scored.ids)]).all():
+        return "none of its letters can be scored: what stands for several (N, X), or after nothing, has no likelihood"
     values = [*scored.score.strands, 0.0 if scored.null is None else scored.null]
     if not np.isfinite(values).all():
         return "the model computed numbers that are not finite; --dtype fp32 or bf16 may help"

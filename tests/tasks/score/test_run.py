@@ -192,6 +192,23 @@ def test_masked_models_give_pseudo_likelihoods(
     assert row["status"] == "error" and "none of its letters can be scored" in row["detail"]
 
 
+def test_what_is_no_residue_does_not_count(
+    score_for: Make, tiny_models: dict[str, str], tmp_path: Path
+) -> None:
+    text = ">whole\nMKTAY\n>some\nMKXBZUOJY1\n>none\nXXXX\n"
+    score_file(score_for("protein", "a.fa", text, "out.csv"))
+    whole, some, none = table(tmp_path / "out.csv")
+    assert (whole["n_tokens"], whole["detail"]) == ("6", "")
+    # M, K, U, O, Y and the end
+    assert (some["n_tokens"], some["status"]) == ("6", "cleaned")
+    assert some["detail"] == "1 rare residue (J) read as X; 1 digit removed; 4 letters (X, B, Z) do not count"
+    assert none["status"] == "error" and "none of its letters can be scored" in none["detail"]
+    model = bx.load(tiny_models["protein"])
+    each = score_sequences(model, ["MKXBZUOXY"], reduce="none")[0]
+    assert np.isnan(each).tolist() == [letter in "XBZ" for letter in "MKXBZUOXY"] + [False]
+    close(float(some["logprob_sum"]), np.nansum(each))
+
+
 def test_both_strands_have_columns_of_their_own(score_for: Make, tmp_path: Path) -> None:
     text = ">a\nACGTT\n>b\nAACGT\n"
     score_file(score_for("dna", "a.fa", text, "out.csv", rc="average"))

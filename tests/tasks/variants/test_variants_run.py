@@ -238,6 +238,8 @@ def test_bad_rows_say_why(make: Make, tmp_path: Path, row: str, status: str, det
     [
         ("K1A,", "position 1 of the wild type is M, not K"),
         ("M1*,", "'M1*' is no substitution such as A123T"),
+        ("M1X,", "position 1: X stands for several letters, so it has no likelihood"),
+        ("M1B,", "position 1: B stands for several letters, so it has no likelihood"),
         (",", "no mutation is given"),
         (f"M1A,{WILD}", "position 1 of the mutated sequence is M; its mutations make it A"),
         ("M1A,AS", "the mutated sequence has 2 letters, the wild type with its mutations 30"),
