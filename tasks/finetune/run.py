@@ -132,7 +132,8 @@ def _measure(plan: Plan, fitted: list[Fitted], found: Calibrated, domain: Domain
         "baselines": {},
         "learning_curve": [],
         "coverage": coverage(plan, found.ends),
-        "calibration": {**found.trust.to_record(), "words": found.words},
+        "calibration": found.trust.to_record(),
+        "calibrated": found.words,
         "domain_threshold": domain.threshold,
         "split": {
             "method": plan.split.method,

@@ -63,7 +63,7 @@ def _coverage_table(run: RunFiles) -> Markup:
         kind="warning",
     )
     names = ("target", "promised", "measured in the test part", "mean width")
-    words = run.metrics["calibration"].get("words")
+    words = run.metrics.get("calibrated")
     return joined(
         table(names, rows, title="Coverage of the prediction intervals"),
         note(f"{words.capitalize()}{'' if run.folds else '; training rows have none'}.") if words else None,

@@ -77,6 +77,17 @@ def test_a_curved_head_is_chosen_for_a_curved_answer() -> None:
     assert fit_head(straight, task)[1].candidate == Candidate((0, 1))
 
 
+def test_the_unit_of_numbers_does_not_matter() -> None:
+    points = np.random.default_rng(0).normal(size=(60, 4))
+    values = points @ np.array([[1.0], [2.0], [0.5], [0.0]])
+    seen, task = torch.from_numpy(points).float(), Task("regression", ("y",))
+    plain = fit_head(frozen(values, points), task, curve="linear")[0].predict(seen).numpy()
+    # as small as molar affinities are, large, and far from nothing
+    for scale, shift in ((1e-14, 0.0), (1e30, 0.0), (1.0, 1e7)):
+        head = fit_head(frozen(scale * values + shift, points), task, curve="linear")[0]
+        np.testing.assert_allclose((head.predict(seen).numpy() - shift) / scale, plain, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
 def test_classes_are_learned(name: str) -> None:
     rng = np.random.default_rng(0)
