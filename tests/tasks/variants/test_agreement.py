@@ -1,8 +1,11 @@
 """Agreement with measured values: numbers computed by hand, and those that are not defined."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 
-from bio_xlstm.tasks.variants.agreement import compare
+from bio_xlstm.tasks.variants.agreement import agreement_of, agreement_path, compare, store_agreement
 
 NAMES = ("DMS_score", "DMS_score_bin")
 
@@ -23,6 +26,17 @@ def test_numbers_by_hand() -> None:
         "DMS_score: Spearman 0.800, AUC 0.750, MCC 0.000 (4 rows; high and low by DMS_score_bin; "
         "1 row without a measured number left out)"
     )
+
+
+def test_cells_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
+    cells = ["1.5", "abc", "inf", "nan", "", "2", "3"]
+    lines = [f"{cell},{place},{'error' if cell == '3' else 'ok'}" for place, cell in enumerate(cells)]
+    (tmp_path / "out.csv").write_text("\n".join(["DMS_score,ratio,status", *lines]) + "\n")
+    found = agreement_of(tmp_path / "out.csv", "csv", "ratio", "status", ("DMS_score", None))
+    assert (found.rows, found.left_out) == (2, 4)
+    assert "(2 rows; high and low by its median; 4 rows without a measured number left out)" in found.line()
+    store_agreement(found, tmp_path / "out.csv")
+    assert json.loads(agreement_path(tmp_path / "out.csv").read_text())["left_out"] == 4
 
 
 def test_one_row_is_one_row() -> None:

@@ -328,14 +328,6 @@ def test_a_list_of_mutations_needs_a_wild_type(make: Make) -> None:
         variants_file(make("a.txt", "wt\nM1A\nS2W:K30C\n"))
 
 
-def test_cells_that_are_no_numbers_are_counted(make: Make, tmp_path: Path) -> None:
-    text = assay().replace("0.143", "abc").replace("0.286", "inf").replace("0.429", "")
-    outcome = variants_file(make("a.csv", text))
-    told = "(3 rows; high and low by DMS_score_bin; 3 rows without a measured number left out)"
-    assert any(told in line for line in outcome.lines)
-    assert json.loads((tmp_path / "out.csv.metrics.json").read_text())["left_out"] == 3
-
-
 def test_a_picture_of_somebody_else_stays(make: Make, tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_text("mine")
     with pytest.raises(OutputError, match="scan.png exists, but no out.csv"):
