@@ -36,7 +36,8 @@ def read_state_file(
             if metadata.get("format") != form:
                 words = _INSTEAD.get(metadata.get("format", ""), "is not a state of this version")
                 raise ModelError(f"{path} {words}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # copies begin where fresh tensors do, and are computed with as those are, to the last bit
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise ModelError(f"{path} is no state file, or a damaged one ({error})") from None
     except OSError as error:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.in_context.model import SetState
+from bio_xlstm.in_context.process import ProcessState
 from bio_xlstm.in_context.ridge import RidgeState
 from bio_xlstm.kernels.mlstm.state import MlstmState
 from bio_xlstm.state_file import ASSAY_STATE, read_state_file, write_state_file
@@ -16,7 +17,7 @@ from bio_xlstm.state_file import ASSAY_STATE, read_state_file, write_state_file
 
 @dataclass(frozen=True)
 class AssayState:
-    """Hold the state of one support with all that predictions need; its size does not depend on the support's.
+    """Hold the state of one support with all that predictions need; its size has a bound.
 
     `states` holds the state of the whole support and, behind it, those of the support without a part each. `facts` are
     plain data (JSON) about the support: task, classes, calibration, domain. `tables` hold arrays of bounded size, such
@@ -53,8 +54,9 @@ class AssayState:
                 for block in range(int(metadata["blocks"]))
             )
             ridge = RidgeState(*(tensors[f"ridge.{part}"] for part in RidgeState._fields))
-            rest = (tensors[name] for name in ("similar", "base", "shift", "scale"))
-            states = SetState(metadata["task"], memories, ridge, *rest)
+            process = ProcessState(*(tensors[f"process.{part}"] for part in ProcessState._fields))
+            rest = (tensors[name] for name in ("base", "shift", "scale"))
+            states = SetState(metadata["task"], memories, ridge, process, *rest)
             tables = {
                 name.removeprefix("table."): tensor
                 for name, tensor in tensors.items()
@@ -75,5 +77,6 @@ class AssayState:
         for block, memory in enumerate(self.states.memories):
             named |= {f"memory.{block}.{part}": tensor for part, tensor in memory._asdict().items()}
         named |= {f"ridge.{part}": tensor for part, tensor in self.states.ridge._asdict().items()}
-        named |= {name: getattr(self.states, name) for name in ("similar", "base", "shift", "scale")}
+        named |= {f"process.{part}": tensor for part, tensor in self.states.process._asdict().items()}
+        named |= {name: getattr(self.states, name) for name in ("base", "shift", "scale")}
         return named | {f"table.{name}": tensor for name, tensor in self.tables.items()}

@@ -25,8 +25,8 @@ class InContextConfig:
     """Width of that embedding."""
     bits: int = 4096
     """Rows of the table of Morgan substructures (radius 2), counted."""
-    sketch: int = 2048
-    """Signs of a molecule's sketch, by which it is compared with others as they are."""
+    prints: int = 4096
+    """Bits of each of the two fingerprints by which molecules are compared as they are."""
     hidden: int = 512
     """Width inside the encoder."""
     dim: int = 256
@@ -50,8 +50,8 @@ class InContextConfig:
                 raise ConfigError(f"{field.name} must be at least 1, not {value}")
         if self.dim % self.heads or self.dim % 8:
             raise ConfigError(f"dim {self.dim} cannot be divided into {self.heads} heads, or into 8")
-        if self.sketch % 8:
-            raise ConfigError(f"sketch must be a multiple of 8, not {self.sketch}")
+        if self.prints % 64:
+            raise ConfigError(f"prints must be a multiple of 64, not {self.prints}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be from 0 to below 1, not {self.dropout}")
 

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.sketch import sketch
+from bio_xlstm.in_context.config import InContextConfig
+from bio_xlstm.in_context.prints import RADIUS, prints
 
 if TYPE_CHECKING:
-    from bio_xlstm.models.model import SequenceModel
+    from rdkit.Chem import Mol
 
-RADIUS = 2
+    from bio_xlstm.models.model import SequenceModel
 
 
 class Described(NamedTuple):
@@ -22,24 +23,31 @@ class Described(NamedTuple):
     offsets: Tensor  # (N,) int64
     counts: Tensor  # (C,) float32, how often each is met
     embeddings: Tensor  # (N, E) float32
-    sketches: Tensor  # (N, S / 8) uint8, packed signs
+    prints: Tensor  # (N, P) uint8, packed bits by which molecules are compared as they are
 
 
-def substructures(smiles: Sequence[str], bits: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Count the Morgan substructures of N molecules: which (C,), where each molecule's begin (N,), how often (C,).
+def read_molecules(smiles: Sequence[str]) -> list["Mol"]:
+    """Read SMILES with RDKit; ValueError names the first that cannot be read: that is for the caller to find out."""
+    from rdkit.Chem import MolFromSmiles
 
-    Raises ValueError where RDKit cannot read a molecule: that is for the caller to find out first.
-    """
-    from rdkit.Chem import MolFromSmiles, rdFingerprintGenerator
+    found = []
+    for text in smiles:
+        molecule = MolFromSmiles(text)
+        if molecule is None:
+            raise ValueError(f"{text!r} is not a molecule that RDKit can read")
+        found.append(molecule)
+    return found
+
+
+def substructures(molecules: Sequence["Mol"], bits: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Count the Morgan substructures of N molecules: which (C,), where each molecule's begin (N,), how often (C,)."""
+    from rdkit.Chem import rdFingerprintGenerator
 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=bits)
     which: list[int] = []
     often: list[int] = []
     begins: list[int] = []
-    for text in smiles:
-        molecule = MolFromSmiles(text)
-        if molecule is None:
-            raise ValueError(f"{text!r} is not a molecule that RDKit can read")
+    for molecule in molecules:
         begins.append(len(which))
         found = sorted(generator.GetCountFingerprint(molecule).GetNonzeroElements().items())
         which += (bit for bit, _ in found)
@@ -52,13 +60,14 @@ def substructures(smiles: Sequence[str], bits: int) -> tuple[Tensor, Tensor, Ten
 
 
 def describe(
-    encoder: "SequenceModel", smiles: Sequence[str], bits: int, width: int, *, batch_tokens: int = 8192
+    encoder: "SequenceModel", smiles: Sequence[str], config: InContextConfig, *, batch_tokens: int = 8192
 ) -> Described:
     """Describe molecules that RDKit and the encoder's tokenizer can read; ValueError or SequenceError for others."""
     from bio_xlstm.embedding import embed_batch
 
+    molecules = read_molecules(smiles)
     ids = [encoder.tokenizer.prepare(text).ids for text in smiles]
     found = embed_batch(encoder, ids, batch_tokens=batch_tokens)
     embeddings = np.stack([next(iter(one.values())) for one in found])
-    seen = substructures(smiles, bits)
-    return Described(*seen, torch.from_numpy(embeddings).float(), sketch(*seen, width))
+    compared = torch.from_numpy(prints(molecules, config.prints).copy())
+    return Described(*substructures(molecules, config.bits), torch.from_numpy(embeddings).float(), compared)

@@ -14,9 +14,12 @@ from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.in_context.encoder import Encoder
 from bio_xlstm.in_context.enrichment import Enrichment
 from bio_xlstm.in_context.labels import TASKS, Labels
-from bio_xlstm.in_context.ridge import Ridge, RidgeState, SimilarityRidge
+from bio_xlstm.in_context.points import Points
+from bio_xlstm.in_context.prints import PARTS
+from bio_xlstm.in_context.process import Process, ProcessState
+from bio_xlstm.in_context.ridge import Ridge, RidgeState
 from bio_xlstm.in_context.set_block import SetBlock
-from bio_xlstm.in_context.sketch import unpacked
+from bio_xlstm.in_context.weighing import Weighing
 from bio_xlstm.kernels.mlstm.state import MlstmState
 
 if TYPE_CHECKING:
@@ -24,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class SetState(NamedTuple):
-    """Hold what B supports leave behind; its size does not depend on how many examples were read."""
+    """Hold what B supports leave behind; its size has a bound, however many examples were read."""
 
     task: str
     memories: tuple[MlstmState, ...]
     """one per block of the set reader"""
     ridge: RidgeState
-    similar: Tensor  # (B, S) weights of the signs of a sketch
+    process: ProcessState
     base: Tensor
     """(B,) log-odds of the positive class in the support; 0 for regression"""
     shift: Tensor  # (B,)
@@ -48,12 +51,15 @@ class Answer(NamedTuple):
 class InContextModel(nn.Module):
     """Predict from labelled examples without training.
 
-    A molecule becomes a point of W = D + S numbers (`encode`): D that were learned and know what is usual around it,
-    and the S signs of its sketch. Of the labelled points of a support, the set reader fills the memories of its mLSTM
-    blocks, and two ridge regressions solve for the labels, on what was learned and on similarity (`read_support`).
-    Query points are answered from that state (`answer`) by a sum of four: what is often positive anywhere (the prior),
-    both ridges, and the set reader. Similarity carries over to any chemistry; the rest adds what assays have in common.
-    Neither the order of the examples nor the company of a query changes an answer.
+    A molecule becomes a point (`encode`): D numbers that were learned and know what is usual around it, and
+    fingerprints. Of the labelled points of a support, the set reader fills the memories of its mLSTM blocks, a ridge
+    regression solves for the labels on what was learned, and a Gaussian process on the fingerprints' similarity
+    (`read_support`). Query points are answered from that state (`answer`) by a weighed sum: what is often positive
+    anywhere (the prior), ridge, process, and set reader. Similarity carries over to any chemistry and says more the
+    more examples there are; the rest adds what assays have in common. Neither the order of the examples nor the
+    company of a query changes an answer.
+
+    Points are rows of W bytes, as `Points.packed` writes them, or `Points`.
     """
 
     def __init__(self, config: InContextConfig, name: str = "in-context") -> None:
@@ -68,7 +74,8 @@ class InContextModel(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.read_out = nn.Linear(config.dim, len(TASKS))
         self.ridge = Ridge(config)
-        self.similarity = SimilarityRidge()
+        self.process = Process()
+        self.weighing = Weighing()
         self.base_weight = nn.Parameter(torch.zeros(()))
         self.card = ""
         self._language_model: SequenceModel | None = None
@@ -80,8 +87,8 @@ class InContextModel(nn.Module):
 
     @property
     def width(self) -> int:
-        """Return W, the numbers of a point."""
-        return self.config.dim + self.config.sketch
+        """Return W, the bytes of a point."""
+        return 4 * self.config.dim + PARTS * self.config.prints // 8
 
     @property
     def language_model(self) -> "SequenceModel":
@@ -101,8 +108,7 @@ class InContextModel(nn.Module):
 
     def describe(self, smiles: Sequence[str], *, batch_tokens: int = 8192) -> Described:
         """Describe molecules (N strings) that RDKit can read; ValueError or SequenceError for others."""
-        config = self.config
-        return describe(self.language_model, smiles, config.bits, config.sketch, batch_tokens=batch_tokens)
+        return describe(self.language_model, smiles, self.config, batch_tokens=batch_tokens)
 
     def weight_hash(self) -> str:
         """Hash configuration and weights: states of another learner are refused by it."""
@@ -114,19 +120,28 @@ class InContextModel(nn.Module):
 
     def forward(self, described: Described) -> Tensor:
         """Turn descriptions of N molecules into points (N, W)."""
-        return self.place(self.encoder(described), described.sketches)
+        return self.place(self.encoder(described), described.prints).packed()
 
-    def place(self, encoded: Tensor, sketches: Tensor, reference: Tensor | None = None) -> Tensor:
-        """Put encoded molecules (N, D) among reference ones, the model's own or others, and sketches beside them."""
-        return torch.cat([self.enrichment(encoded, reference), unpacked(sketches)], -1)
+    def place(self, encoded: Tensor, prints: Tensor, reference: Tensor | None = None) -> Points:
+        """Put encoded molecules (N, D) among reference ones, the model's own or others, with fingerprints beside."""
+        return Points(self.enrichment(encoded, reference), prints)
 
     @torch.no_grad()
     def encode(self, smiles: Sequence[str], *, batch_tokens: int = 8192) -> Tensor:
         """Turn molecules (N strings) that RDKit can read into points (N, W)."""
         if not len(smiles):
-            return torch.zeros(0, self.width)
+            return torch.zeros(0, self.width, dtype=torch.uint8)
         points: Tensor = self(self.describe(smiles, batch_tokens=batch_tokens))
         return points
+
+    def opened(self, points: Tensor | Points) -> Points:
+        """Return points as `Points`; ValueError for rows of another width."""
+        if isinstance(points, Points):
+            return points
+        if points.dtype != torch.uint8 or points.shape[-1] != self.width:
+            given = f"{points.shape[-1]} of {str(points.dtype).removeprefix('torch.')}"
+            raise ValueError(f"points of {self.name} are rows of {self.width} bytes, not {given}")
+        return Points.of(points, self.config.dim)
 
     def _readers(self) -> Iterator[SetBlock]:
         """Yield the blocks of the set reader."""
@@ -134,34 +149,42 @@ class InContextModel(nn.Module):
             assert isinstance(block, SetBlock)
             yield block
 
-    def read_support(self, points: Tensor, labels: Labels) -> SetState:
-        """Read labelled points (B, N, W) into states."""
-        points, sketches = points.split([self.config.dim, self.config.sketch], -1)
-        x = points + self.label(labels.described())
+    def read_support(
+        self, points: Tensor | Points, labels: Labels, *, slots: Tensor | Points | None = None
+    ) -> SetState:
+        """Read labelled points (B, N, ...) into states.
+
+        The process keeps the first examples of every support (`process.SLOTS`), or the points `slots` (1, n, ...).
+        """
+        points = self.opened(points)
+        x = points.learned + self.label(labels.described())
         memories = []
         for block in self._readers():
             x, memory = block.examples(x)
             memories.append(memory)
-        base = torch.zeros_like(labels.shift, dtype=points.dtype)
+        base = torch.zeros_like(labels.shift, dtype=x.dtype)
         if labels.task == "binary":
             share = (labels.values > 0).float().mean(1)
             base = torch.logit(share.clamp(0.02, 0.98))
-        solved = self.ridge.solve(points, labels), self.similarity.solve(sketches, labels)
-        return SetState(labels.task, tuple(memories), *solved, base, labels.shift, labels.scale)
+        ridge = self.ridge.solve(points.learned, labels)
+        given = None if slots is None else self.opened(slots).prints
+        process = self.process.solve(points.prints, labels, given)
+        return SetState(labels.task, tuple(memories), ridge, process, base, labels.shift, labels.scale)
 
-    def answer(self, points: Tensor, state: SetState) -> Answer:
-        """Answer query points (B, M, W) from states; queries do not see each other."""
-        points, sketches = points.split([self.config.dim, self.config.sketch], -1)
-        place = TASKS.index(state.task)
+    def answer(self, points: Tensor | Points, state: SetState) -> Answer:
+        """Answer query points (B, M, ...) from states; queries do not see each other."""
+        points, place = self.opened(points), TASKS.index(state.task)
+        learned = points.learned
         # the encoder learns from what supports tell, not from what single molecules were measured to be
-        prior = self.prior(points.detach())[..., place]  # (B, M)
-        x = points + self.question[place]
+        prior = self.prior(learned.detach())[..., place]  # (B, M)
+        x = learned + self.question[place]
         for block, memory in zip(self._readers(), state.memories, strict=True):
             x = block.queries(x, memory)
         read = self.read_out(self.norm(x))[..., place]
-        found = prior + self.ridge(points, state.ridge, state.task) + read
-        found = found + self.similarity(sketches, state.similar, state.task)
+        leverage = self.ridge.leverage(learned, state.ridge)
+        similar = self.process(points.prints, state.process)
+        parts = [prior.expand_as(read), self.ridge(learned, state.ridge, state.task), read, similar.value]
+        found = self.weighing(torch.stack(parts, -1), similar.nearest, leverage, state)
         found = found + self.base_weight * state.base[:, None]
-        leverage = self.ridge.leverage(points, state.ridge)
         shift, scale = state.shift[:, None], state.scale[:, None]
         return Answer(found * scale + shift, prior * scale + shift, leverage)

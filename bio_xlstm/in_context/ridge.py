@@ -22,34 +22,6 @@ class RidgeState(NamedTuple):
     root: Tensor  # (B, D, D) lower triangular root of the system's matrix
 
 
-class SimilarityRidge(nn.Module):
-    """The same on sketches, unit vectors as they are: kernel ridge regression with Tanimoto's similarity.
-
-    Solved in the examples, or in the signs where there are fewer of those; what remains are weights of the signs.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        # logarithm of the penalty: at 32 examples, and per doubling of their number
-        self.penalty = nn.Parameter(torch.tensor([-1.2, 0.0]))
-        self.scale = nn.Parameter(torch.tensor([3.0, 1.0]).log())  # logarithms: log-odds, numbers
-        self.bounded = nn.Parameter(torch.zeros(()))
-
-    def solve(self, z: Tensor, labels: Labels) -> Tensor:
-        """Solve for the labels of supports (B, N, S); weights (B, S)."""
-        counts = torch.where(labels.relations == 0, 1.0, torch.sigmoid(self.bounded))  # (B, N)
-        total = counts.sum(1)
-        middle = (counts * labels.values).sum(1) / total
-        strength = torch.exp(self.penalty[0] + self.penalty[1] * torch.log2(total / 32))
-        weighed = counts.sqrt()[..., None] * z
-        right = counts.sqrt() * (labels.values - middle[:, None])
-        return _weights(weighed, right, strength)
-
-    def forward(self, z: Tensor, weights: Tensor, task: str) -> Tensor:
-        """Return what the solution adds for queries (B, M, S): log-odds, or standardised numbers (B, M)."""
-        return torch.einsum("bms,bs->bm", z, weights) * self.scale[0 if task == "binary" else 1].exp()
-
-
 class Ridge(nn.Module):
     """Solve for labels on unit vectors; penalty, scale and what a bounded value counts are learned."""
 
@@ -71,7 +43,8 @@ class Ridge(nn.Module):
         matrix = weighed.transpose(1, 2) @ z
         strength = torch.exp(self.penalty[0] + self.penalty[1] * torch.log2(total / 32))  # (B,)
         matrix = matrix + strength[:, None, None] * torch.eye(z.shape[-1], device=z.device, dtype=z.dtype)
-        root = torch.linalg.cholesky(matrix)
+        # laid out as in a file, so that both answer alike to the last bit
+        root = torch.linalg.cholesky(matrix).contiguous()
         right = (weighed * (labels.values - middle[:, None])[..., None]).sum(1)  # (B, D)
         weights = torch.cholesky_solve(right[..., None], root)[..., 0]
         return RidgeState(weights, middle, root)
@@ -91,14 +64,3 @@ class Ridge(nn.Module):
 
     def _unit(self, points: Tensor) -> Tensor:
         return F.normalize(self.project(points), dim=-1)
-
-
-def _weights(z: Tensor, right: Tensor, strength: Tensor) -> Tensor:
-    """Return the weights (B, S) of ridge regression on examples (B, N, S) and values (B, N), in the smaller system."""
-    examples = z.shape[1] <= z.shape[2]
-    matrix = z @ z.transpose(1, 2) if examples else z.transpose(1, 2) @ z
-    unit = torch.eye(matrix.shape[-1], device=z.device, dtype=z.dtype)
-    root = torch.linalg.cholesky(matrix + strength[:, None, None] * unit)
-    if examples:
-        return (z * torch.cholesky_solve(right[..., None], root)).sum(1)
-    return torch.cholesky_solve((z * right[..., None]).sum(1)[..., None], root)[..., 0]

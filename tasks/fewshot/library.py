@@ -67,7 +67,7 @@ class Library:
         return self._embeddings.take(rows)
 
     def points(self, rows: np.ndarray) -> np.ndarray:
-        """Return the points of the learner, (N, W) float32."""
+        """Return the points of the learner, (N, W) uint8."""
         return self._points.take(rows)
 
     def _texts(self, rows: np.ndarray) -> list[str]:

@@ -90,9 +90,9 @@ class Assay:
 
     def answer(self, points: Tensor, *, spread: bool = True) -> Answers:
         """Answer query points (M, W), some at a time; queries do not see each other."""
-        found = [
-            self._answer(some, spread) for some in points.float().split(ANSWERED_AT_ONCE) if len(some)
-        ] or [Answers(*(np.zeros(0) for _ in Answers._fields))]
+        found = [self._answer(some, spread) for some in points.split(ANSWERED_AT_ONCE) if len(some)] or [
+            Answers(*(np.zeros(0) for _ in Answers._fields))
+        ]
         return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
 """Tables of many assays: molecules counted once each, labels, and descriptions that are computed once and kept."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,7 @@ from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.records import open_records
 from bio_xlstm.tasks.assay.reading import read_cells
-from bio_xlstm.tasks.in_context.recipe import AssayFiles
+from bio_xlstm.tasks.in_context.recipe import AssayFiles, EpisodeSettings
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
@@ -102,11 +102,27 @@ def read_assays(
     return AssayTable(usable, smiles, refused, count - refused - kept_apart - kept, kept_apart)
 
 
+def hold_back(assays: Sequence[Assay], settings: EpisodeSettings) -> tuple[list[Assay], list[Assay]]:
+    """Divide assays into those to train on and those to weigh on; no molecule is in both.
+
+    What remains of an assay without the molecules of the second part is left out where it has one class alone.
+    """
+    if not settings.weighing_steps:
+        return list(assays), []
+    order = np.random.default_rng((settings.seed, 1)).permutation(len(assays))
+    chosen = order[: round(settings.weighing_share * len(assays))]
+    weighed = [assays[place] for place in sorted(chosen.tolist())]
+    taken = np.unique(np.concatenate([np.zeros(0, np.int64), *(assay.molecules for assay in weighed)]))
+    others = [assays[place] for place in sorted(order[len(chosen) :].tolist())]
+    rest = [Assay(one.name, *(part[~np.isin(one.molecules, taken)] for part in one[1:])) for one in others]
+    return [one for one in rest if 0 < one.classes.sum() < len(one.classes)], weighed
+
+
 def describe_all(
     smiles: list[str], encoder: "SequenceModel", config: InContextConfig, cache: Path | None
 ) -> Described:
     """Describe molecules, or read what an earlier run with the same molecules and encoder kept in `cache`."""
-    facts = [encoder.weight_hash(), f"{config.bits} {config.sketch}", *smiles]
+    facts = [encoder.weight_hash(), f"{config.bits} {config.prints}", *smiles]
     key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     path = None if cache is None else cache / f"molecules-{key}.npz"
     if path is not None and path.exists():
@@ -115,7 +131,7 @@ def describe_all(
         return Described(bits.long(), offsets, counts.float(), *rest)
     blocks = []
     for begin in range(0, len(smiles), _BLOCK):
-        found = describe(encoder, smiles[begin : begin + _BLOCK], config.bits, config.sketch)
+        found = describe(encoder, smiles[begin : begin + _BLOCK], config)
         blocks.append(found._replace(embeddings=found.embeddings.half()))
     joined = _join(blocks)
     if path is not None:
@@ -141,7 +157,7 @@ def pick(described: Described, rows: np.ndarray | torch.Tensor) -> Described:
         offsets,
         described.counts[places],
         described.embeddings[chosen].float(),
-        described.sketches[chosen],
+        described.prints[chosen],
     )
 
 
@@ -153,7 +169,7 @@ def _join(blocks: list[Described]) -> Described:
         torch.cat(offsets),
         torch.cat([block.counts for block in blocks]),
         torch.cat([block.embeddings for block in blocks]),
-        torch.cat([block.sketches for block in blocks]),
+        torch.cat([block.prints for block in blocks]),
     )
 
 

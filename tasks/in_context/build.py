@@ -1,13 +1,12 @@
 """From a support to the assay state that predictions are made from."""
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bio_xlstm.in_context.assay_state import AssayState
+from bio_xlstm.in_context.process import SLOTS
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.in_context.left_out import answer_left_out, read_parts
 from bio_xlstm.tasks.in_context.spelling import encode
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from bio_xlstm.in_context.model import InContextModel
 
 # examples whose fingerprints, names and residuals a state keeps
-MOST_KEPT = 1024
+MOST_KEPT = SLOTS
 
 
 def build_assay(learner: "InContextModel", support: Support, *, batch_tokens: int = 8192) -> AssayState:
@@ -30,11 +29,12 @@ def build_assay(learner: "InContextModel", support: Support, *, batch_tokens: in
 def read_assay_points(learner: "InContextModel", points: Tensor, support: Support) -> AssayState:
     """Do so for a support whose molecules are encoded already, as points (N, W)."""
     left_out = answer_left_out(learner, points, support)
-    kept = _kept(support)
-    domain = Domain.of([support.sequences[row] for row in kept], learner.kind)
+    # the order of a support makes any first so many a fair choice
+    kept = slice(0, MOST_KEPT)
+    domain = Domain.of(support.sequences[kept], learner.kind)
     facts = describe(support) | {
         "learner": learner.name,
-        "names": [support.names[row] for row in kept],
+        "names": support.names[kept],
         "temperature": choose_temperature(support, left_out),
         "threshold": domain.threshold,
     }
@@ -57,11 +57,3 @@ def describe(support: Support) -> dict[str, Any]:
         "bounds": int((~support.exact).sum()),
         "left_out": len(support.issues),
     }
-
-
-def _kept(support: Support) -> list[int]:
-    """Choose the examples whose fingerprints are kept: all, or as good as at random, whatever their order."""
-    if len(support) <= MOST_KEPT:
-        return list(range(len(support)))
-    marks = [hashlib.sha256(one.encode()).digest() for one in support.canonical]
-    return sorted(np.argsort(np.array(marks, dtype="S32"), kind="stable")[:MOST_KEPT].tolist())

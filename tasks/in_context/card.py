@@ -5,10 +5,14 @@ from bio_xlstm.tasks.in_context.assays import AssayTable
 from bio_xlstm.tasks.in_context.recipe import LearnerRecipe
 
 
-def learner_card(recipe: LearnerRecipe, train: AssayTable, held_out: dict[str, float], steps: int) -> str:
-    """Write down what a learner is, what it was trained on and how well it did."""
+def learner_card(recipe: LearnerRecipe, train: AssayTable, weighed: int, held_out: dict[str, float]) -> str:
+    """Write down what a learner is, what it was trained on (of `weighed` assays: the last part) and how well it did."""
     model, data = recipe.model, recipe.data
     measured = sum(len(assay.molecules) for assay in train.assays)
+    last = (
+        f"{recipe.training.weighing_steps:,} more steps learned how much each part of an answer counts, and nothing "
+        f"else, from {weighed:,} other assays; none of their molecules was trained on before."
+    )
     lines = [
         f"# {recipe.name}",
         "",
@@ -19,18 +23,19 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, held_out: dict[str, f
         "## Architecture",
         "",
         f"Counted Morgan substructures ({model.bits} rows) and the mean embedding of {model.encoder}, among "
-        f"{model.reference} reference molecules, to points of {model.dim} numbers; beside them a sketch of "
-        f"{model.sketch} signs, whose products are Tanimoto similarities. A set reader of {model.blocks} mLSTM "
-        f"blocks with {model.heads} heads and open forget gates, a ridge regression on the points and one on the "
-        "sketches, and a prior that does not see the support.",
+        f"{model.reference} reference molecules, to points of {model.dim} numbers; beside them two fingerprints of "
+        f"{model.prints} bits (Morgan, atom pairs). A set reader of {model.blocks} mLSTM blocks with {model.heads} "
+        "heads and open forget gates, a ridge regression on the points, a Gaussian process on the Tanimoto similarity "
+        "of the fingerprints, and a prior that does not see the support; weighed by how much the support tells.",
         "",
         "## Data",
         "",
         "| data | assays | molecules | labels | licence | trained on |",
         "|---|---|---|---|---|---|",
         f"| {data.train} | {len(train.assays):,} | {len(train.smiles):,} | {measured:,} | {data.licence} | "
-        f"{steps:,} steps of {recipe.training.examples:,} molecules |",
+        f"{recipe.training.steps:,} steps of {recipe.training.examples:,} molecules |",
         "",
+        *([last, ""] if weighed else []),
         f"Left out: {train.refused:,} rows that cannot be read, {train.repeated:,} that repeat or contradict another "
         f"of their assay, and {train.apart:,} of molecules that are kept apart for evaluation: all of "
         f"{', '.join((data.validation, *data.held_apart))}, whatever they were measured for.",

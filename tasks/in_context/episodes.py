@@ -17,8 +17,6 @@ _FEWEST_QUERIES = 8
 # of an assay, molecules beyond so many do not make it drawn more often
 _MOST_COUNTED = 1000
 _SHARES = (0.1, 0.9)
-# share of episodes whose labels stand for their opposites
-_TURNED = 0.5
 
 
 class Episodes(NamedTuple):
@@ -36,12 +34,14 @@ class Episodes(NamedTuple):
 class EpisodeSampler:
     """Draw the episodes of a step from assays.
 
-    Every other episode has its labels turned into their opposites: what a molecule was measured to be is then no
-    constant that could be learned by heart, and the support alone tells (memorisation: Yin et al. 2020).
+    A share of the episodes (`turned`) has its labels turned into their opposites: what a molecule was measured to be is
+    then no constant that could be learned by heart, and the support alone tells (memorisation: Yin et al. 2020).
     """
 
-    def __init__(self, assays: Sequence[Assay], settings: EpisodeSettings, reference: int) -> None:
-        self.settings, self.reference = settings, reference
+    def __init__(
+        self, assays: Sequence[Assay], settings: EpisodeSettings, reference: int, *, turned: float = 0.5
+    ) -> None:
+        self.settings, self.reference, self.turned = settings, reference, turned
         self.molecules = 1 + max((int(assay.molecules.max()) for assay in assays), default=-1)
         self.pools = {
             "binary": list(assays),
@@ -67,7 +67,7 @@ class EpisodeSampler:
         chosen = draw.choice(len(pool), count, replace=False, p=weights / weights.sum())
         rows = [self._members(pool[place], size, task, draw) for place in chosen]
         around = draw.choice(self.molecules, self.reference, replace=self.molecules < self.reference)
-        turned = torch.from_numpy(draw.random(count) < _TURNED).float()
+        turned = torch.from_numpy(draw.random(count) < self.turned).float()
         plain = _lay_out([pool[place] for place in chosen], rows, (size, settings.queries), task)
         return _turn(Episodes(*plain, around, turned))
 

@@ -47,16 +47,17 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         self.device = device
 
     def points(self, X: Any) -> np.ndarray:
-        """Encode molecules (N,) of strings once: (N, W) float32, which `predict_points` takes any number of times.
+        """Encode molecules (N,) of strings once: rows of bytes (N, W) uint8, which `predict_points` takes any time.
 
-        Points do not depend on what was fitted. NaN for molecules that cannot be read where that is allowed.
+        Points do not depend on what was fitted. Zeros for molecules that cannot be read where that is allowed: they
+        are predicted as NaN.
         """
         learner = self._learner()
         texts, good = self._readable(X)
         encoded: np.ndarray = encode(learner, texts, batch_tokens=self.batch_tokens).numpy()
         if good.all():
             return encoded
-        found = np.full((len(good), learner.width), np.nan, np.float32)
+        found = np.zeros((len(good), learner.width), np.uint8)
         found[good] = encoded
         return found
 
@@ -80,13 +81,15 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         """Answer points (N, W)."""
         import torch
 
-        given = np.asarray(points, np.float32)
-        width = self._learner().width
-        if given.ndim != 2 or given.shape[1] != width:
+        given, width = np.asarray(points), self._learner().width
+        if given.ndim != 2 or given.shape[1] != width or given.dtype != np.uint8:
             raise SequenceError(
-                f"points must be of shape (N, {width}), as points() gives them, not {given.shape}"
+                f"points must be bytes (uint8) of shape (N, {width}), as points() gives them, not {given.dtype} of "
+                f"shape {given.shape}"
             )
-        return self._assay().answer(torch.from_numpy(given), spread=False)
+        found = self._assay().answer(torch.from_numpy(given.copy()), spread=False)
+        unread = ~given.any(1)
+        return Answers(*(np.where(unread, np.nan, column) for column in found))
 
     def _assay(self) -> Assay:
         """Return the fitted state with its learner; ModelError where the learner was changed since."""

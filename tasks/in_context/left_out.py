@@ -41,17 +41,27 @@ def deal(support: Support, groups: int) -> np.ndarray:
 
 
 def read_without(
-    learner: "InContextModel", points: Tensor, support: Support, groups: np.ndarray
+    learner: "InContextModel",
+    points: Tensor,
+    support: Support,
+    groups: np.ndarray,
+    slots: int | None = None,
 ) -> Iterator[tuple[np.ndarray, SetState]]:
-    """Yield (numbers of groups (B,), states (B) of the support without each), until every group was left out."""
+    """Yield (numbers of groups (B,), states (B) of the support without each), until every group was left out.
+
+    The process keeps the first examples of what is left, or, without their labels where they are left out, the first
+    `slots` of the whole support.
+    """
     kept = [np.flatnonzero(groups != number) for number in range(int(groups.max()) + 1)]
+    given = None if slots is None else points[None, :slots]
     for size in sorted({len(rows) for rows in kept}):
         numbers = [number for number, rows in enumerate(kept) if len(rows) == size]
         step = max(1, READ_AT_ONCE // max(size, 1))
         for begin in range(0, len(numbers), step):
             some = numbers[begin : begin + step]
             rows = np.stack([kept[number] for number in some])
-            yield np.array(some), learner.read_support(points[torch.from_numpy(rows)], support.labels(rows))
+            labels = support.labels(rows)
+            yield np.array(some), learner.read_support(points[torch.from_numpy(rows)], labels, slots=given)
 
 
 @torch.inference_mode()
@@ -71,11 +81,21 @@ def answer_left_out(learner: "InContextModel", points: Tensor, support: Support)
 
 @torch.inference_mode()
 def read_parts(learner: "InContextModel", points: Tensor, support: Support) -> SetState:
-    """Read a support (points (N, W)): the state of the whole, and behind it those without one eighth each."""
+    """Read a support (points (N, W)): the state of the whole, and behind it those without one eighth each.
+
+    All share the slots of the whole.
+    """
     every = np.arange(len(support))[None]
     whole = learner.read_support(points[None], support.labels(every))
     if len(support) < 2:
         return whole
-    found = list(read_without(learner, points, support, deal(support, PARTS)))
+    groups, slots = deal(support, PARTS), whole.process.weights.shape[1]
+    found = list(read_without(learner, points, support, groups, slots))
     order = np.argsort(np.concatenate([numbers for numbers, _ in found]), kind="stable")
-    return joined([whole, selected(joined([state for _, state in found]), order.tolist())])
+    parts = selected(joined([state for _, state in found]), order.tolist())
+    together = joined([whole, parts])
+    left_out = torch.from_numpy(
+        groups[None, :slots] == np.arange(-1, len(order))[:, None]
+    )  # (1 + parts, slots)
+    shared = together.process._replace(prints=whole.process.prints, there=~left_out)
+    return together._replace(process=shared)

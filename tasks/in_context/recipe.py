@@ -44,6 +44,11 @@ class EpisodeSettings:
     """Share of steps that learn measured numbers, not classes."""
     unbalanced: float = 0.3
     """Share of episodes of classes whose share of positives is drawn from 0.1 to 0.9."""
+    weighing_steps: int = 400
+    """Steps behind the others that learn how much each part of an answer counts, and nothing else."""
+    weighing_share: float = 0.15
+    """Share of the assays that are kept for those; their molecules are left out of all other assays."""
+    weighing_rate: float = 3e-3
     learning_rate: float = 1e-3
     final_learning_rate: float = 2e-5
     warmup: int = 200
@@ -62,7 +67,7 @@ class EpisodeSettings:
                 f"[training] examples ({self.examples}) must hold one episode of {max(self.supports)} examples "
                 f"and {self.queries} queries"
             )
-        for name in ("numbers", "unbalanced"):
+        for name in ("numbers", "unbalanced", "weighing_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"[training] {name} must be a share from 0 to 1, not {getattr(self, name)}")
         if not 0 < self.warmup < self.steps:

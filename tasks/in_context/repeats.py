@@ -1,5 +1,6 @@
 """Molecules that a support names several times: one example each, or none where their labels contradict each other."""
 
+import hashlib
 from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -21,7 +22,10 @@ class Example(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Hold one example per molecule, in an order that does not depend on that of the rows, and what was done."""
+    """Hold one example per molecule, and what was done.
+
+    Their order does not depend on that of the rows, and is as good as random: any first so many are a fair choice.
+    """
 
     examples: list[Example]
     issues: list[Issue]
@@ -56,6 +60,7 @@ def merge_repeats(examples: Sequence[Example], *, numeric: bool) -> Merged:
         (averaged, "stands there several times with different values, of which the mean (or the bound) is taken"),
         (contradictory, "stands there with labels that contradict each other, and is left out"),
     ]  # fmt: skip
+    kept.sort(key=lambda one: hashlib.sha256(one.canonical.encode()).digest())
     return Merged(kept, issues, [_said(count, what) for count, what in notes if count])
 
 

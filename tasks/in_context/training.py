@@ -17,7 +17,15 @@ from bio_xlstm.in_context.described import Described
 from bio_xlstm.in_context.directory import save_in_context
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.models.directory import CONFIG
-from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, molecules_in, pick, read_assays
+from bio_xlstm.tasks.in_context.assays import (
+    Assay,
+    AssayTable,
+    describe_all,
+    hold_back,
+    molecules_in,
+    pick,
+    read_assays,
+)
 from bio_xlstm.tasks.in_context.card import learner_card
 from bio_xlstm.tasks.in_context.curves import draw_training
 from bio_xlstm.tasks.in_context.episodes import Episodes, EpisodeSampler
@@ -46,6 +54,8 @@ class Corpus(NamedTuple):
     """Hold everything that episodes are drawn from."""
 
     train: AssayTable
+    weighed: list[Assay]
+    """those that the parts of answers are weighed on; none shares a molecule with those of `train`"""
     described: Described
     held_out: HeldOut
 
@@ -79,9 +89,10 @@ def train_learner(
         finished = run.train(request)
     if not finished:
         return Trained(output, run.step, False, {})
-    held_out = run.look(full=True)
+    run.look()
+    held_out = corpus.held_out.measure(model.eval(), corpus.described, full=True)
     draw_training(run.table.path, output / _TRAINING / "curves.png", recipe.name)
-    save_in_context(model.eval(), output, learner_card(recipe, corpus.train, held_out, run.step))
+    save_in_context(model.eval(), output, learner_card(recipe, corpus.train, len(corpus.weighed), held_out))
     return Trained(output, run.step, True, held_out)
 
 
@@ -92,8 +103,12 @@ class _Run:
         self, recipe: LearnerRecipe, model: InContextModel, corpus: Corpus, folder: Path, resume: bool
     ) -> None:
         self.recipe, self.model, self.corpus, self.folder = recipe, model, corpus, folder
-        self.sampler = EpisodeSampler(corpus.train.assays, recipe.training, recipe.model.reference)
-        self.optimizer = _optimizer(model, recipe.training)
+        settings = recipe.training
+        self.sampler = EpisodeSampler(corpus.train.assays, settings, recipe.model.reference)
+        if settings.weighing_steps:
+            self.weigher = EpisodeSampler(corpus.weighed, settings, recipe.model.reference, turned=0.0)
+        self.total = settings.steps + settings.weighing_steps
+        self.optimizer = _optimizer(model, settings)
         self.step, self.losses = 0, [0.0]
         self.table = LogTable(folder / "log.csv", ["loss", "learning_rate", *corpus.held_out.names])
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,27 +121,26 @@ class _Run:
         settings = self.recipe.training
         self.model.train()
         self.losses = []
-        while self.step < settings.steps:
+        while self.step < self.total:
             if request.asked:
                 self._keep()
                 return False
             self._advance()
-            if self.step % settings.validate_every == 0 and self.step < settings.steps:
+            if self.step % settings.validate_every == 0 and self.step < self.total:
                 self.look()
             if self.step % settings.checkpoint_every == 0:
                 self._keep()
         self._keep()
         return True
 
-    def look(self, *, full: bool = False) -> dict[str, float]:
+    def look(self) -> None:
         """Measure the validation assays, and write down what was found."""
         self.model.eval()
         self._choose_reference()
-        found = self.corpus.held_out.measure(self.model, self.corpus.described, full=full)
+        found = self.corpus.held_out.measure(self.model, self.corpus.described)
         self.model.train()
         self.table.add(self.step, {name: found[name] for name in self.corpus.held_out.names})
         log.info("step %d  %s", self.step, "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
-        return found
 
     @torch.no_grad()
     def _choose_reference(self) -> None:
@@ -142,14 +156,16 @@ class _Run:
         """Take one step."""
         settings = self.recipe.training
         self.step += 1
+        weighing = self.step > settings.steps
+        _allow(self.model, weighing=weighing)
         # dropout depends on seed and step alone, too
         torch.manual_seed(settings.seed * 1_000_003 + self.step)
-        rate = _rate(self.step, settings)
+        rate = settings.weighing_rate if weighing else _rate(self.step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        episodes = self.sampler.draw(self.step)
+        episodes = (self.weigher if weighing else self.sampler).draw(self.step)
         loss = episode_loss(self.model, self.corpus.described, episodes)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         if torch.isfinite(norm):
@@ -194,7 +210,8 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
     rows = np.concatenate([episodes.molecules.reshape(-1), episodes.reference])
     picked = pick(described, rows)
     encoded, asked = model.encoder(picked), batch * width
-    points = model.place(encoded[:asked], picked.sketches[:asked], encoded[asked:]).view(batch, width, -1)
+    placed = model.place(encoded[:asked], picked.prints[:asked], encoded[asked:])
+    points = placed.arranged(batch, width)
     size = episodes.support.values.shape[1]
     state = model.read_support(points[:, :size], episodes.support)
     answer = model.answer(points[:, size:], state)
@@ -210,6 +227,13 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
         kept = (episodes.relations * error).clamp_min(0) > 0
         each = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none") * ~kept
     return (each * episodes.counted).sum() / episodes.counted.sum()
+
+
+def _allow(model: InContextModel, *, weighing: bool) -> None:
+    """Let a step learn everything but how the parts are weighed, or that alone, of answers as they will be."""
+    model.train(not weighing)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(name.startswith("weighing.") is weighing or name == "weighing.scale")
 
 
 def _new_model(recipe: LearnerRecipe) -> InContextModel:
@@ -233,10 +257,17 @@ def _prepare(recipe: LearnerRecipe, model: InContextModel, data: Path, cache: Pa
     shared = {one.name for one in train.assays} & {one.name for one in validation.assays}
     if shared:
         raise ConfigError(f"[data] assay {sorted(shared)[0]!r} is in the training and the validation table")
-    log.info("%d assays to train on, %d to look at", len(train.assays), len(validation.assays))
+    rest, weighed = hold_back(train.assays, recipe.training)
+    train = train._replace(assays=rest)
+    log.info(
+        "%d assays to train on, %d to weigh on, %d to look at",
+        len(rest),
+        len(weighed),
+        len(validation.assays),
+    )
     smiles = [*train.smiles, *validation.smiles]
     described = describe_all(smiles, model.language_model, model.config, cache)
-    return Corpus(train, described, HeldOut(validation.assays, len(train.smiles)))
+    return Corpus(train, weighed, described, HeldOut(validation.assays, len(train.smiles)))
 
 
 def _standardise(model: InContextModel, corpus: Corpus) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from bio_xlstm.errors import ConfigError, ModelError
 from bio_xlstm.in_context.assay_state import AssayState
@@ -11,6 +12,8 @@ from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.directory import is_in_context, load_in_context, save_in_context
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.model import InContextModel
+from bio_xlstm.in_context.points import Points
+from bio_xlstm.in_context.process import SLOTS
 
 SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN", "CCCCO", "c1ccncc1", "CC(C)O", "OCC(O)CO"]
 
@@ -20,9 +23,14 @@ def learner() -> InContextModel:
     """Make a small learner with random weights."""
     torch.manual_seed(3)
     made = InContextModel(
-        InContextConfig(bits=64, sketch=64, hidden=32, dim=16, reference=12, blocks=2, heads=2), "small"
+        InContextConfig(bits=64, prints=64, hidden=32, dim=16, reference=12, blocks=2, heads=2), "small"
     )
     return made.eval().requires_grad_(False)
+
+
+def drawn(batch: int, count: int) -> torch.Tensor:
+    """Draw points (B, N, W) of the small learner."""
+    return Points(torch.randn(batch, count, 16), torch.randint(0, 256, (batch, count, 16)).byte()).packed()
 
 
 def labelled(count: int, task: str) -> Labels:
@@ -41,7 +49,7 @@ def reordered(labels: Labels, order: torch.Tensor) -> Labels:
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_order_of_the_support_does_not_matter(learner: InContextModel, task: str) -> None:
     """Permuted supports give the same answers."""
-    points, asked, labels = torch.randn(1, 11, 80), torch.randn(1, 5, 80), labelled(11, task)
+    points, asked, labels = drawn(1, 11), drawn(1, 5), labelled(11, task)
     order = torch.randperm(11)
     one = learner.answer(asked, learner.read_support(points, labels))
     other = learner.answer(asked, learner.read_support(points[:, order], reordered(labels, order)))
@@ -51,8 +59,8 @@ def test_order_of_the_support_does_not_matter(learner: InContextModel, task: str
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_queries_do_not_see_each_other(learner: InContextModel, task: str) -> None:
     """A query is answered alike alone, in company, in any order."""
-    state = learner.read_support(torch.randn(1, 9, 80), labelled(9, task))
-    asked = torch.randn(1, 7, 80)
+    state = learner.read_support(drawn(1, 9), labelled(9, task))
+    asked = drawn(1, 7)
     whole = learner.answer(asked, state)
     for place in range(7):
         alone = learner.answer(asked[:, place : place + 1], state)
@@ -61,7 +69,7 @@ def test_queries_do_not_see_each_other(learner: InContextModel, task: str) -> No
 
 def test_supports_do_not_see_each_other(learner: InContextModel) -> None:
     """Supports side by side are read as each alone."""
-    points, asked = torch.randn(3, 6, 80), torch.randn(3, 4, 80)
+    points, asked = drawn(3, 6), drawn(3, 4)
     labels = Labels.of_classes(torch.randint(0, 2, (3, 6)))
     whole = learner.answer(asked, learner.read_support(points, labels)).value
     for place in range(3):
@@ -70,19 +78,49 @@ def test_supports_do_not_see_each_other(learner: InContextModel) -> None:
         torch.testing.assert_close(learner.answer(asked[own], alone).value, whole[own], rtol=1e-5, atol=1e-6)
 
 
-def test_size_of_the_state_does_not_depend_on_the_support(learner: InContextModel) -> None:
-    """Two examples and a thousand leave the same number of bytes."""
+def test_size_of_the_state_has_a_bound(learner: InContextModel) -> None:
+    """From as many examples as there are slots on, supports leave the same number of bytes."""
 
     def size(count: int) -> int:
-        states = learner.read_support(torch.randn(1, count, 80), labelled(count, "binary"))
+        states = learner.read_support(drawn(1, count), labelled(count, "binary"))
         return AssayState(states, {}, {}, learner.weight_hash()).bytes
 
-    assert size(2) == size(1000)
+    assert size(2) < size(SLOTS) == size(SLOTS + 400)
+
+
+def test_points_go_through_bytes(learner: InContextModel) -> None:
+    """Rows of bytes, cut and put together, are the same points."""
+    whole = learner.opened(drawn(2, 5))
+    again = learner.opened(torch.cat([whole.packed()[:, :2], whole.packed()[:, 2:]], 1))
+    assert torch.equal(again.learned, whole.learned) and torch.equal(again.prints, whole.prints)
+    with pytest.raises(ValueError, match="rows of 80 bytes, not 81 of uint8"):
+        learner.opened(torch.zeros(3, 81, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="rows of 80 bytes, not 80 of float32"):
+        learner.opened(torch.zeros(3, 80))
+
+
+def test_weights_are_learned_for_every_part() -> None:
+    """Every parameter gets a gradient, but those of the process, which has none."""
+    torch.manual_seed(0)
+    config = InContextConfig(
+        bits=64, prints=64, hidden=32, dim=16, reference=12, blocks=2, heads=2, dropout=0
+    )
+    made = InContextModel(config, "small")
+    nn.init.normal_(made.weighing.outer.weight)
+    points = Points(torch.randn(2, 9, 16), torch.randint(0, 256, (2, 9, 16)).byte())
+    state = made.read_support(points[:, :6], Labels.of_classes(torch.arange(12).view(2, 6) % 2))
+    answer = made.answer(points[:, 6:], state)
+    (answer.value.sum() + answer.prior.sum()).backward()
+    silent = {name for name, weight in made.named_parameters() if weight.grad is None}
+    assert silent == {
+        name for name, _ in made.named_parameters() if name.startswith(("encoder.", "enrichment."))
+    }
+    assert not list(made.process.parameters())
 
 
 def test_numbers_keep_their_units(learner: InContextModel) -> None:
     """Answers follow the units of the labels: ten times the values and a shift give ten times the answers, shifted."""
-    points, asked, numbers = torch.randn(1, 8, 80), torch.randn(1, 5, 80), torch.randn(1, 8).double()
+    points, asked, numbers = drawn(1, 8), drawn(1, 5), torch.randn(1, 8).double()
     plain = learner.answer(asked, learner.read_support(points, Labels.of_numbers(numbers))).value
     other = learner.answer(asked, learner.read_support(points, Labels.of_numbers(10 * numbers - 40))).value
     torch.testing.assert_close(other, 10 * plain - 40, rtol=1e-4, atol=1e-4)
@@ -90,15 +128,17 @@ def test_numbers_keep_their_units(learner: InContextModel) -> None:
 
 def test_equal_numbers_are_no_error(learner: InContextModel) -> None:
     """A support whose values are all equal is answered with finite numbers."""
-    state = learner.read_support(torch.randn(1, 4, 80), Labels.of_numbers(torch.full((1, 4), 7.0)))
-    assert torch.isfinite(learner.answer(torch.randn(1, 3, 80), state).value).all()
+    state = learner.read_support(drawn(1, 4), Labels.of_numbers(torch.full((1, 4), 7.0)))
+    assert torch.isfinite(learner.answer(drawn(1, 3), state).value).all()
 
 
 def test_a_molecule_is_encoded_alike_in_any_company(learner: InContextModel) -> None:
     """A molecule's point does not depend on the others."""
     whole = learner.encode(SMILES)
     assert whole.shape == (8, 80)
-    torch.testing.assert_close(learner.encode(SMILES[3:4])[0], whole[3], rtol=1e-4, atol=1e-5)
+    one, other = learner.opened(learner.encode(SMILES[3:4])[0]), learner.opened(whole[3])
+    torch.testing.assert_close(one.learned, other.learned, rtol=1e-4, atol=1e-5)
+    assert torch.equal(one.prints, other.prints)
     assert learner.encode([]).shape == (0, 80)
 
 
@@ -113,7 +153,7 @@ def test_directory_round_trip(learner: InContextModel, tmp_path: Path) -> None:
     save_in_context(learner, tmp_path)
     assert is_in_context(tmp_path)
     again = load_in_context(tmp_path)
-    points, asked, labels = torch.randn(1, 6, 80), torch.randn(1, 4, 80), labelled(6, "binary")
+    points, asked, labels = drawn(1, 6), drawn(1, 4), labelled(6, "binary")
     one = learner.answer(asked, learner.read_support(points, labels)).value
     other = again.answer(asked, again.read_support(points, labels)).value
     torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
@@ -149,11 +189,11 @@ def test_another_encoder_is_refused() -> None:
 
 def test_assay_state_round_trip(learner: InContextModel, tmp_path: Path) -> None:
     """A state comes back from its file as it was, and only to the learner that made it."""
-    states = learner.read_support(torch.randn(2, 5, 80), Labels.of_classes(torch.randint(0, 2, (2, 5))))
+    states = learner.read_support(drawn(2, 5), Labels.of_classes(torch.randint(0, 2, (2, 5))))
     path = tmp_path / "assay.state"
     AssayState(states, {"classes": ["0", "1"]}, {"bits": torch.ones(3, dtype=torch.uint8)}, "abc").save(path)
     found = AssayState.load(path)
-    asked = torch.randn(2, 3, 80)
+    asked = drawn(2, 3)
     assert torch.equal(learner.answer(asked, found.states).value, learner.answer(asked, states).value)
     assert found.facts == {"classes": ["0", "1"]}
     assert found.tables["bits"].tolist() == [1, 1, 1]

@@ -6,7 +6,7 @@ import torch
 
 from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.labels import Labels
-from bio_xlstm.in_context.ridge import Ridge, SimilarityRidge
+from bio_xlstm.in_context.ridge import Ridge
 
 
 @pytest.fixture
@@ -65,20 +65,3 @@ def test_a_bounded_value_counts_less() -> None:
         points[:, :4], whole._replace(values=whole.values[:, :4], relations=whole.relations[:, :4])
     )
     torch.testing.assert_close(state.weights, exact.weights, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("examples", [1, 5, 40])
-def test_similarity_ridge_equals_kernel_ridge(examples: int) -> None:
-    """Solved in the examples, kept as weights: scikit-learn's kernel ridge regression says the same."""
-    from sklearn.kernel_ridge import KernelRidge
-
-    made = SimilarityRidge().double().requires_grad_(False)
-    drawn = (torch.randn(1, count, 24, dtype=torch.float64) for count in (examples, 6))
-    z, asked = (torch.nn.functional.normalize(one, dim=-1) for one in drawn)
-    labels = Labels.of_classes(torch.randint(0, 2, (1, examples)))
-    labels = labels._replace(values=labels.values.double())
-    found = made(asked, made.solve(z, labels), "binary")[0].detach().numpy() / made.scale[0].exp().item()
-    y = labels.values[0].numpy()
-    strength = float(torch.exp(made.penalty[0] + made.penalty[1] * np.log2(examples / 32)))
-    plain = KernelRidge(alpha=strength, kernel="linear").fit(z[0].numpy(), y - y.mean())
-    np.testing.assert_allclose(found, plain.predict(asked[0].numpy()), rtol=1e-7, atol=1e-9)

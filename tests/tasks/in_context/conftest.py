@@ -43,7 +43,7 @@ licence = "Apache-2.0"
 [model]
 family = "in_context"
 bits = 256
-sketch = 256
+prints = 256
 reference = 20
 hidden = 64
 dim = 32
@@ -55,6 +55,7 @@ validation = "valid.tsv"
 licence = "made up"
 [training]
 steps = 12
+weighing_steps = 0
 warmup = 2
 examples = 120
 supports = [4, 8]

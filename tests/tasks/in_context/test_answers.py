@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from bio_xlstm.errors import ConfigError, ModelError
+from bio_xlstm.in_context import process
 from bio_xlstm.in_context.assay_state import AssayState
 from bio_xlstm.in_context.directory import load_in_context
 from bio_xlstm.in_context.model import InContextModel
+from bio_xlstm.in_context.points import Points
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context import build, left_out
 from bio_xlstm.tasks.in_context.answering import Assay
@@ -46,7 +48,10 @@ def learner(tiny_learner: str) -> InContextModel:
 
 def points_of(learner: InContextModel, count: int, seed: int = 0) -> torch.Tensor:
     """Draw points."""
-    return torch.randn(count, learner.width, generator=torch.Generator().manual_seed(seed))
+    draw = torch.Generator().manual_seed(seed)
+    learned = torch.randn(count, learner.config.dim, generator=draw)
+    width = learner.width - 4 * learner.config.dim
+    return Points(learned, torch.randint(0, 256, (count, width), generator=draw).byte()).packed()
 
 
 @pytest.mark.parametrize("count", [2, 5, 70])
@@ -90,10 +95,11 @@ def test_parts_are_alike() -> None:
     assert [support.values[groups == group].sum() for group in range(8)] == [1] * 8
 
 
-def test_size_does_not_depend_on_the_support(
+def test_a_large_support_leaves_no_more_than_its_slots(
     learner: InContextModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "MOST_KEPT", 20)
+    monkeypatch.setattr(process, "SLOTS", 20)
     found = []
     for count in (20, 60):
         support = support_of(np.arange(count, dtype=float), NUMBERS)
@@ -101,6 +107,27 @@ def test_size_does_not_depend_on_the_support(
     assert found[0].bytes == found[1].bytes and len(found[1].facts["names"]) == 20
     residual = found[1].tables["residuals"]
     assert residual.shape == (20,) and residual.isfinite().all()
+
+
+@pytest.mark.parametrize("slots", [20, 1024])
+def test_parts_share_the_slots_of_the_whole(
+    learner: InContextModel, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    monkeypatch.setattr(process, "SLOTS", slots)
+    count = 33
+    support = support_of(np.random.default_rng(1).normal(size=count), NUMBERS)
+    points, queries = points_of(learner, count), points_of(learner, 5, seed=1)
+    parts = read_parts(learner, points, support)
+    kept = min(count, slots)
+    assert parts.process.prints.shape[:2] == (1, kept) and parts.process.there[0].all()
+    groups = deal(support, left_out.PARTS)
+    np.testing.assert_array_equal(parts.process.there[3], groups[:kept] != 2)
+    if kept < count:
+        return
+    rows = np.flatnonzero(groups != 2)
+    without = learner.read_support(points[rows][None], support.labels(rows[None]))
+    one = learner.answer(queries[None], parts).value[3:4]
+    torch.testing.assert_close(one, learner.answer(queries[None], without).value, rtol=2e-3, atol=2e-4)
 
 
 def test_spread_and_company(learner: InContextModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +154,7 @@ def test_intervals_cover(learner: InContextModel, coverage: float) -> None:
     draw, inside = np.random.default_rng(0), []
     for trial in range(60):
         points = points_of(learner, 130, seed=trial)
-        values = points[:, :3].sum(1).numpy() + draw.standard_t(4, 130)
+        values = learner.opened(points).learned[:, :3].sum(1).numpy() + draw.standard_t(4, 130)
         support = support_of(values[:30], NUMBERS)
         rows = [molecules(30).index(name) for name in support.names]
         assay = Assay(learner, read_assay_points(learner, points[:30][rows], support))

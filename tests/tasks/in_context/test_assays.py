@@ -14,7 +14,7 @@ from bio_xlstm.tasks.in_context.assays import AssayTable, describe_all, pick, re
 from bio_xlstm.tasks.in_context.recipe import AssayFiles
 
 FILES = AssayFiles(train="", validation="")
-CONFIG = InContextConfig(bits=512, sketch=64)
+CONFIG = InContextConfig(bits=512, prints=64)
 HEADER = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation\n"
 
 
@@ -68,10 +68,10 @@ def test_descriptions_are_kept_and_picked(tmp_path: Path) -> None:
         assert torch.equal(one.float(), other.float())
     rows = [2, 0, 2, 3]
     picked = pick(again, np.array(rows))
-    direct = describe(encoder, [smiles[row] for row in rows], 512, 64)
+    direct = describe(encoder, [smiles[row] for row in rows], CONFIG)
     assert torch.equal(picked.bits, direct.bits)
     assert torch.equal(picked.offsets, direct.offsets)
     assert torch.equal(picked.counts, direct.counts)
-    assert torch.equal(picked.sketches, direct.sketches)
+    assert torch.equal(picked.prints, direct.prints)
     torch.testing.assert_close(picked.embeddings, direct.embeddings, rtol=2e-3, atol=2e-3)
     assert isinstance(picked, Described)

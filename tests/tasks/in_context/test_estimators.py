@@ -62,19 +62,19 @@ def test_classes(classifier: InContextClassifier) -> None:
 
 def test_a_library_encoded_once(regressor: InContextRegressor, classifier: InContextClassifier) -> None:
     points = regressor.points(SMILES)
-    assert (
-        points.shape == (len(SMILES), load_in_context(regressor.model).width) and points.dtype == np.float32
-    )
+    assert points.shape == (len(SMILES), load_in_context(regressor.model).width) and points.dtype == np.uint8
     regressor.fit(SMILES, OXYGENS)
     np.testing.assert_allclose(regressor.predict_points(points), regressor.predict(SMILES), rtol=1e-4)
     classifier.fit(SMILES, HAS_NITROGEN)
     found = classifier.predict_proba_points(points)
     np.testing.assert_allclose(found, classifier.predict_proba(SMILES), rtol=1e-4, atol=1e-6)
     assert set(classifier.predict_points(points)) <= {"yes", "no"}
-    with pytest.raises(
-        SequenceError, match=r"points must be of shape \(N, [0-9]+\), as points\(\) gives them"
-    ):
-        regressor.predict_points(points[0])
+    for wrong in (points[0], points[:, :-1], points.astype(np.float32)):
+        with pytest.raises(
+            SequenceError,
+            match=r"points must be bytes \(uint8\) of shape \(N, [0-9]+\), as points\(\) gives them",
+        ):
+            regressor.predict_points(wrong)
 
 
 def test_the_contract_of_scikit_learn(regressor: InContextRegressor, classifier: InContextClassifier) -> None:
@@ -107,7 +107,13 @@ def test_molecules_that_cannot_be_read(tiny_learner: str) -> None:
         InContextRegressor(tiny_learner).fit(bad, range(8))
     regressor = InContextRegressor(tiny_learner, invalid="nan").fit(bad, range(8))
     assert regressor.n_examples_ == 6
-    for found in (regressor.predict(bad), regressor.points(bad)[:, 0], regressor.predict_interval(bad)[:, 0]):
+    points = regressor.points(bad)
+    assert not points[6:].any() and points[:6].any(1).all()
+    for found in (
+        regressor.predict(bad),
+        regressor.predict_points(points),
+        regressor.predict_interval(bad)[:, 0],
+    ):
         assert np.isnan(found[6:]).all()
     assert np.isfinite(regressor.predict(bad)[:6]).all()
     classifier = InContextClassifier(tiny_learner, invalid="nan").fit(bad, [0, 1] * 4)

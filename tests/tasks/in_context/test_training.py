@@ -141,8 +141,57 @@ def test_gradients_reach_everything(recipe_file: Path) -> None:
     sampler = EpisodeSampler(corpus.train.assays, recipe.training, recipe.model.reference)
     for step in range(8):
         episode_loss(model, corpus.described, sampler.draw(step)).backward()
-    unused = [
-        name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()
+    weights = dict(model.named_parameters())
+    unused = {name for name, weight in weights.items() if weight.grad is None or not weight.grad.any()}
+    # no weight of the parts depends on the support before their weighing has begun
+    assert unused == {"weighing.inner.weight", "weighing.inner.bias"}
+    assert all(weight.grad is None or torch.isfinite(weight.grad).all() for weight in weights.values())
+
+
+def with_weighing(recipe_file: Path) -> Path:
+    """Let parts be weighed on a third of the assays, which have molecules of their own."""
+    data = recipe_file.parent
+    tables = [
+        write_assays(
+            data / f"part{number}.tsv", [f"T{number}{each}" for each in range(4)], number, start=start
+        )
+        for number, start in enumerate(("", "OC", "BrC"))
     ]
-    assert unused == []
-    assert torch.isfinite(torch.cat([weight.grad.flatten() for weight in model.parameters()])).all()
+    rows = [line for table in tables for line in table.read_text().splitlines()[1:]]
+    (data / "train.tsv").write_text("\n".join([tables[0].read_text().splitlines()[0], *rows]) + "\n")
+    text = recipe_file.read_text().replace("weighing_steps = 0", "weighing_steps = 6\nweighing_share = 0.1")
+    recipe_file.write_text(text)
+    return data
+
+
+def test_parts_are_weighed_on_molecules_that_were_not_trained_on(recipe_file: Path) -> None:
+    """The assays of the last steps share no molecule with the others; those steps change the weighing alone."""
+    from bio_xlstm.tasks.in_context.training import _new_model, _prepare
+
+    data = with_weighing(recipe_file)
+    recipe = read_learner_recipe(recipe_file)
+    corpus = _prepare(recipe, _new_model(recipe), data, data / "cache")
+    weighed, rest = (
+        {int(row) for assay in assays for row in assay.molecules}
+        for assays in (corpus.weighed, corpus.train.assays)
+    )
+    assert len(corpus.weighed) == 1 and weighed and rest and not weighed & rest
+    cache = data / "cache"
+    short = read_learner_recipe(recipe_file, weighing_steps=1)
+    one = load_in_context(train_learner(short, data, data / "one", cache=cache).directory).state_dict()
+    two = load_in_context(train_learner(recipe, data, data / "two", cache=cache).directory).state_dict()
+    changed = {name for name in one if not torch.equal(one[name], two[name])}
+    assert changed == {name for name in one if name.startswith("weighing.")}
+
+
+def test_weighing_is_resumed(recipe_file: Path) -> None:
+    """A run that is stopped in either part ends as an undisturbed one."""
+    data = with_weighing(recipe_file)
+    recipe, cache = read_learner_recipe(recipe_file), data / "cache"
+    whole = train_learner(recipe, data, data / "whole", cache=cache)
+    for stop in (5, 14):
+        train_learner(recipe, data, data / f"again{stop}", cache=cache, stop=StopAfter(stop))
+        again = train_learner(recipe, data, data / f"again{stop}", cache=cache)
+        assert again.steps == whole.steps == 18
+        one, other = (load_in_context(run.directory).weight_hash() for run in (whole, again))
+        assert one == other

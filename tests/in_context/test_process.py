@@ -1,0 +1,112 @@
+"""The process inside the learner is Gaussian process regression."""
+
+import numpy as np
+import pytest
+import torch
+
+from bio_xlstm.in_context import process as module
+from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.process import Process
+from bio_xlstm.in_context.tanimoto import similarity
+
+
+def packed(batch: int, count: int, seed: int = 0) -> torch.Tensor:
+    """Draw prints (B, N, P) of relatives: each has most bits of one of three ancestors."""
+    draw = np.random.default_rng(seed)
+    families = np.random.default_rng(99).random((3, 512)) < 0.15
+    bits = families[draw.integers(0, 3, (batch, count))] ^ (draw.random((batch, count, 512)) < 0.03)
+    return torch.from_numpy(np.packbits(bits, axis=-1))
+
+
+def numbers(count: int, seed: int = 0) -> torch.Tensor:
+    """Draw labels."""
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(1, count)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 60])
+def test_equals_the_equations(count: int) -> None:
+    """With the noise that was found, the posterior mean is that of the textbook; no other noise is likelier."""
+    prints, asked, labels = packed(1, count), packed(1, 7, 5), Labels.of_numbers(numbers(count))
+    state = Process().solve(prints, labels)
+    found = Process()(asked, state)
+    near = similarity(asked, prints)[0].double().numpy()
+    kernel, between = module._kernel(prints, prints)[0].numpy(), near**module._POWER
+    y = labels.values[0].double().numpy()
+    noise = float(state.noise[0])
+    weights = np.linalg.solve(kernel + noise * np.eye(count), y - y.mean())
+    np.testing.assert_allclose(found.value[0].numpy(), between @ weights, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.nearest[0].numpy(), near.max(1), rtol=1e-6)
+
+    def evidence(one: float) -> float:
+        """Take the signal's variance that is best for a noise."""
+        system = kernel + one * np.eye(count)
+        variance = (y - y.mean()) @ np.linalg.solve(system, y - y.mean()) / count
+        likelihood = -0.5 * (count * np.log(max(variance, 1e-12)) + np.linalg.slogdet(system)[1])
+        return float(likelihood - 0.5 * ((np.log10(one) - module._EXPECTED) / module._SPREAD) ** 2)
+
+    if count > 2:
+        assert evidence(noise) >= max(evidence(one) for one in module._NOISES.tolist()) - 1e-6
+
+
+def test_order_and_company() -> None:
+    """Examples in any order give the same; supports do not see each other."""
+    prints, asked, values = packed(2, 12), packed(2, 5, 3), torch.cat([numbers(12), numbers(12, 1)])
+    process = Process()
+    whole = process(asked, process.solve(prints, Labels.of_numbers(values))).value
+    order = torch.randperm(12)
+    for place in range(2):
+        own = slice(place, place + 1)
+        labels = Labels.of_numbers(values[own][:, order])
+        alone = process(asked[own], process.solve(prints[own][:, order], labels)).value
+        torch.testing.assert_close(alone, whole[own], rtol=1e-4, atol=1e-5)
+
+
+def test_a_bound_counts_half() -> None:
+    """Two examples that are bounds count as one that is not."""
+    prints, values = packed(1, 10), numbers(10)
+    twice = torch.cat([prints, prints[:, :1]], 1)
+    labels = Labels.of_numbers(values)
+    bounds = torch.zeros(1, 11)
+    bounds[0, [0, 10]] = 1
+    doubled = labels._replace(values=torch.cat([labels.values, labels.values[:, :1]], 1), relations=bounds)
+    counts = torch.where(bounds == 0, 1.0, 0.5).double()
+    noise, right = torch.tensor([0.3]).double(), doubled.values.double()
+    two = module._solve(module._kernel(twice, twice), right, counts, noise)
+    kernel = module._kernel(prints, prints)
+    one = module._solve(kernel, labels.values.double(), torch.ones(1, 10).double(), noise)
+    torch.testing.assert_close(two[0, 1:10], one[0, 1:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(two[0, 0] + two[0, 10], one[0, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_given_slots_change_nothing_where_they_hold_the_examples() -> None:
+    """Solved on slots that hold all examples and more, a support says the same."""
+    prints, asked, labels = packed(1, 14), packed(1, 6, 3), Labels.of_numbers(numbers(10))
+    process = Process()
+    plain = process(asked, process.solve(prints[:, 2:12], labels))
+    given = process(asked, process.solve(prints[:, 2:12], labels, prints))
+    torch.testing.assert_close(given.value, plain.value, rtol=2e-3, atol=1e-4)
+
+
+def test_many_examples_speak_through_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With slots for a quarter, answers stay close to those of all; memory does not grow."""
+    prints, asked = packed(1, 400), packed(1, 50, 7)
+    seen = similarity(prints, packed(1, 3, 11))[0]
+    labels = Labels.of_numbers((seen @ torch.tensor([3.0, -2.0, 1.0]))[None])
+    process = Process()
+    whole = process(asked, process.solve(prints, labels))
+    monkeypatch.setattr(module, "SLOTS", 100)
+    monkeypatch.setattr(module, "_BLOCK", 150)
+    state = process.solve(prints, labels)
+    assert state.prints.shape[1] == 100
+    few = process(asked, state)
+    assert np.corrcoef(few.value[0], whole.value[0])[0, 1] > 0.98
+
+
+def test_equal_labels_and_equal_molecules() -> None:
+    """Nothing to learn is no error, and neither are molecules whose fingerprints are equal."""
+    prints = packed(1, 1).expand(1, 6, -1)
+    process = Process()
+    same = process(prints, process.solve(prints, Labels.of_classes(torch.ones(1, 6))))
+    assert same.value.abs().max() == 0
+    found = process(prints, process.solve(prints, Labels.of_classes(torch.arange(6)[None] % 2)))
+    assert torch.isfinite(found.value).all() and found.value.abs().max() < 1e-5
