@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bio_xlstm.in_context import gaussian
 from bio_xlstm.in_context import process as module
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.process import Process
@@ -42,10 +43,10 @@ def test_equals_the_equations(count: int) -> None:
         system = kernel + one * np.eye(count)
         variance = (y - y.mean()) @ np.linalg.solve(system, y - y.mean()) / count
         likelihood = -0.5 * (count * np.log(max(variance, 1e-12)) + np.linalg.slogdet(system)[1])
-        return float(likelihood - 0.5 * ((np.log10(one) - module._EXPECTED) / module._SPREAD) ** 2)
+        return float(likelihood - 0.5 * ((np.log10(one) - gaussian.EXPECTED) / gaussian.SPREAD) ** 2)
 
     if count > 2:
-        assert evidence(noise) >= max(evidence(one) for one in module._NOISES.tolist()) - 1e-6
+        assert evidence(noise) >= max(evidence(one) for one in gaussian.NOISES.tolist()) - 1e-6
 
 
 def test_order_and_company() -> None:
@@ -71,9 +72,9 @@ def test_a_bound_counts_half() -> None:
     doubled = labels._replace(values=torch.cat([labels.values, labels.values[:, :1]], 1), relations=bounds)
     counts = torch.where(bounds == 0, 1.0, 0.5).double()
     noise, right = torch.tensor([0.3]).double(), doubled.values.double()
-    two = module._solve(module._kernel(twice, twice), right, counts, noise)
+    two = gaussian.solve(module._kernel(twice, twice), right, counts, noise)
     kernel = module._kernel(prints, prints)
-    one = module._solve(kernel, labels.values.double(), torch.ones(1, 10).double(), noise)
+    one = gaussian.solve(kernel, labels.values.double(), torch.ones(1, 10).double(), noise)
     torch.testing.assert_close(two[0, 1:10], one[0, 1:], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(two[0, 0] + two[0, 10], one[0, 0], rtol=1e-4, atol=1e-5)
 
@@ -95,7 +96,7 @@ def test_many_examples_speak_through_few(monkeypatch: pytest.MonkeyPatch) -> Non
     process = Process()
     whole = process(asked, process.solve(prints, labels))
     monkeypatch.setattr(module, "SLOTS", 100)
-    monkeypatch.setattr(module, "_BLOCK", 150)
+    monkeypatch.setattr(gaussian, "BLOCK", 150)
     state = process.solve(prints, labels)
     assert state.prints.shape[1] == 100
     few = process(asked, state)
