@@ -14,7 +14,7 @@ from bio_xlstm.in_context.points import Points
 # points of a library answered at a time
 BLOCK = 4096
 REPEATS = 3
-SUPPORTS = (16, 256, 1000)
+SUPPORTS = (16, 256, 1024, 4096)
 
 
 def measure_library(learner: InContextModel, molecules: int, threads: int) -> dict[str, Any]:

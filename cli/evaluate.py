@@ -196,7 +196,8 @@ fewshot_columns: options.Decorator = options.stacked(
 @click.option("--seeds", type=int, default=10, show_default=True, metavar="N",
               help="Supports drawn of every size and assay.")  # fmt: skip
 @click.option("--methods", multiple=True, type=Listed(), callback=_joined, metavar="NAME,...",
-              help="in-context, prior, permuted, forest, neighbours, linear, prototypes, gaussian-process.  "
+              help="in-context, prior, permuted, similarity, forest, neighbours, linear, prototypes, "
+              "gaussian-process.  "
               "[default: all]")  # fmt: skip
 @click.option("--coverage", type=float, default=0.9, show_default=True,
               help="Share of values that intervals should hold (regression).")  # fmt: skip

@@ -129,11 +129,16 @@ def test_demands_are_judged(load: Load) -> None:
     assert lines["ΔAUC-PR of 0.29 at support 64"] == ""
 
 
-def test_a_state_has_one_size(load: Load) -> None:
+def test_a_state_has_a_bound(load: Load) -> None:
     torch.manual_seed(0)
     learner = InContextModel(InContextConfig(bits=64, hidden=32, dim=16, blocks=1, heads=2)).eval()
     threads = torch.get_num_threads()
     found = load("fewshot_library").measure_library(learner, 5000, threads)
-    assert [state["support"] for state in found["states"]] == [16, 256, 1000]
-    assert len({state["bytes"] for state in found["states"]}) == 1
+    assert [state["support"] for state in found["states"]] == [16, 256, 1024, 4096]
+    sizes = [state["bytes"] for state in found["states"]]
+    assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
+    text = load("fewshot_report").asked({}, found)
+    lines = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in text.splitlines()}
+    assert lines["state size independent of the support; 1,000 examples work"] == "no"
+    assert lines["a bound that no support exceeds"] == "yes"
     assert all(state["score_s"] > 0 for state in found["states"])

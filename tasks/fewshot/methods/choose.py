@@ -8,7 +8,7 @@ import numpy as np
 from bio_xlstm.tasks.fewshot.library import Library
 from bio_xlstm.tasks.fewshot.methods.forest import LEAVES, TREES, forest
 from bio_xlstm.tasks.fewshot.methods.gaussian_process import gaussian_process
-from bio_xlstm.tasks.fewshot.methods.learner import in_context, permuted, prior
+from bio_xlstm.tasks.fewshot.methods.learner import in_context, permuted, prior, similarity
 from bio_xlstm.tasks.fewshot.methods.linear import FOLDS, linear
 from bio_xlstm.tasks.fewshot.methods.neighbours import COUNTS, neighbours
 from bio_xlstm.tasks.fewshot.methods.prototypes import prototypes
@@ -41,6 +41,12 @@ METHODS = {
         "our learner without the support: what is often positive anywhere", prior, ("points",), learns=True
     ),
     "permuted": Method("our learner, the labels of the support permuted", permuted, ("points",), learns=True),
+    "similarity": Method(
+        "the Gaussian process inside our learner alone, without what was learned",
+        similarity,
+        ("points",),
+        learns=True,
+    ),
     "forest": Method(
         f"random forest of {TREES} trees on Morgan bits (radius 2, 2,048), smallest leaf of {LEAVES} out of bag",
         one_by_one(forest),

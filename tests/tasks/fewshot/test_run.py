@@ -77,9 +77,12 @@ def test_a_number_depends_on_its_own_draw_alone(evaluate: Evaluate, table: Path)
 
 
 def test_permuted_labels_and_the_prior_are_other_predictions(evaluate: Evaluate) -> None:
-    found = evaluate(methods=("in-context", "prior", "permuted"), support=(16,))
-    values = [value(found, name, 16, "auroc")["value"] for name in ("in-context", "prior", "permuted")]
-    assert len(set(values)) == 3
+    forms = ("in-context", "prior", "permuted", "similarity")
+    found = evaluate(methods=forms, support=(16,))
+    values = [value(found, name, 16, "auroc")["value"] for name in forms]
+    assert len(set(values)) == 4
+    numbers = evaluate(methods=("similarity",), support=(16,), task="regression")
+    assert value(numbers, "similarity", 16, "spearman")["value"] > 0.3
 
 
 def test_groups_are_measured_alone(evaluate: Evaluate, tmp_path: Path) -> None:
