@@ -125,8 +125,8 @@ reading: Decorator = stacked(
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N records only."),
 )
 support: Decorator = stacked(
-    click.option("--support", metavar="FILE", help="Table of labelled molecules to learn from in context."),
-    click.option("--support-column", metavar="NAME", help="Its column of molecules.  [default: found out]"),
+    click.option("--support", metavar="FILE", help="Table of labelled molecules, proteins or DNA."),
+    click.option("--support-column", metavar="NAME", help="Its column of sequences.  [default: found out]"),
     click.option("--target", metavar="NAME", help="Its column of labels.  [default: found out]"),
     click.option(
         "--task", type=click.Choice(("binary", "regression")), help="What labels are.  [default: found out]"

@@ -26,13 +26,15 @@ _IN_CONTEXT = {"model": "-m", "coverage": "--coverage"}
               help="File to write: .csv, .tsv or .parquet. - is stdout (CSV).")  # fmt: skip
 @options.support
 @click.option("--state", metavar="FILE", help="State that `bioxlstm state build --support` wrote, instead.")
-@click.option("-m", "--model", help="In-context learner for --support or --state.  [default: chem-icl]")
+@click.option(
+    "-m", "--model", help="Learner for --support or --state.  [default: chem-icl, protein-small, dna-small]"
+)
 @click.option("--coverage", type=float, metavar="SHARE",
               help="Share of the values that intervals from a support shall hold.  [default: 0.9]")  # fmt: skip
 @row_options("Predict for", PREDICT_FORMATS)
 def predict(dry_run: bool, strict: bool, verbose: bool, **choices: Any) -> None:
     """Predict for every record of INPUT with the model in DIR, which `bioxlstm finetune` wrote; or, without any
-    training, from the labelled molecules of --support, or from --state.
+    training, from the labelled molecules, proteins or DNA of --support, or from --state.
 
     The columns of INPUT stay as they are; predictions, intervals or probabilities, uncertainty and the similarity to
     the training data, or the support, are added.

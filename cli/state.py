@@ -32,7 +32,7 @@ def state() -> None:
 @options.talk
 def build(verbose: bool, quiet: bool, **choices: Any) -> None:
     """Read the homologs or molecules of INPUT, in random order, into a state for generate and score; or the labelled
-    molecules of --support into one for predict.
+    molecules, proteins or DNA of --support into one for predict.
     """
 
     def say(line: str) -> None:

@@ -8,10 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from bio_xlstm.errors import ModelError
-from bio_xlstm.in_context.model import SetState
-from bio_xlstm.in_context.process import ProcessState
-from bio_xlstm.in_context.ridge import RidgeState
-from bio_xlstm.kernels.mlstm.state import MlstmState
+from bio_xlstm.in_context.learner import LearnerState
+from bio_xlstm.in_context.state_tensors import FORMS, form_of, state_of, tensors_of
 from bio_xlstm.state_file import ASSAY_STATE, read_state_file, write_state_file
 
 
@@ -24,7 +22,7 @@ class AssayState:
     as the fingerprints of the nearest examples.
     """
 
-    states: SetState
+    states: LearnerState
     facts: dict[str, Any]
     tables: dict[str, Tensor]
     model_hash: str
@@ -38,8 +36,8 @@ class AssayState:
         """Write the state to a file that `AssayState.load` reads."""
         metadata = {
             "model_hash": self.model_hash,
+            "form": form_of(self.states),
             "task": self.states.task,
-            "blocks": str(len(self.states.memories)),
             "facts": json.dumps(self.facts, sort_keys=True),
         }
         write_state_file(path, ASSAY_STATE, self._tensors(), metadata)
@@ -48,21 +46,13 @@ class AssayState:
     def load(cls, path: str | Path) -> "AssayState":
         """Read a state that `save` wrote; ModelError says what is wrong with another file."""
         tensors, metadata = read_state_file(path, ASSAY_STATE)
+        tables = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_TABLE)}
         try:
-            memories = tuple(
-                MlstmState(*(tensors[f"memory.{block}.{part}"] for part in MlstmState._fields))
-                for block in range(int(metadata["blocks"]))
-            )
-            ridge = RidgeState(*(tensors[f"ridge.{part}"] for part in RidgeState._fields))
-            process = ProcessState(*(tensors[f"process.{part}"] for part in ProcessState._fields))
-            rest = (tensors[name] for name in ("base", "shift", "scale"))
-            states = SetState(metadata["task"], memories, ridge, process, *rest)
-            tables = {
-                name.removeprefix("table."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("table.")
-            }
-            return cls(states, json.loads(metadata["facts"]), tables, metadata["model_hash"])
+            # files of before there were several forms do not name theirs
+            form = metadata.get("form", next(iter(FORMS)))
+            states = state_of(form, metadata["task"], tensors)
+            plain = {name.removeprefix(_TABLE): table for name, table in tables.items()}
+            return cls(states, json.loads(metadata["facts"]), plain, metadata["model_hash"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a whole assay state: {error} is missing or wrong") from None
 
@@ -73,10 +63,8 @@ class AssayState:
 
     def _tensors(self) -> dict[str, Tensor]:
         """Name every tensor for the file."""
-        named: dict[str, Tensor] = {}
-        for block, memory in enumerate(self.states.memories):
-            named |= {f"memory.{block}.{part}": tensor for part, tensor in memory._asdict().items()}
-        named |= {f"ridge.{part}": tensor for part, tensor in self.states.ridge._asdict().items()}
-        named |= {f"process.{part}": tensor for part, tensor in self.states.process._asdict().items()}
-        named |= {name: getattr(self.states, name) for name in ("base", "shift", "scale")}
-        return named | {f"table.{name}": tensor for name, tensor in self.tables.items()}
+        tables = {f"{_TABLE}{name}": tensor for name, tensor in self.tables.items()}
+        return tensors_of(self.states) | tables
+
+
+_TABLE = "table."

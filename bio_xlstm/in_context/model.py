@@ -14,6 +14,7 @@ from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.in_context.encoder import Encoder
 from bio_xlstm.in_context.enrichment import Enrichment
 from bio_xlstm.in_context.labels import TASKS, Labels
+from bio_xlstm.in_context.learner import Answer
 from bio_xlstm.in_context.points import Points
 from bio_xlstm.in_context.prints import PARTS
 from bio_xlstm.in_context.process import Process, ProcessState
@@ -39,13 +40,15 @@ class SetState(NamedTuple):
     shift: Tensor  # (B,)
     scale: Tensor  # (B,) what turns answers back into the units of the labels
 
+    @property
+    def slots(self) -> int:
+        """Return how many examples the process holds as they are."""
+        return self.process.weights.shape[1]
 
-class Answer(NamedTuple):
-    """Hold what is said of M queries of B supports."""
-
-    value: Tensor  # (B, M) log-odds of the positive class, or numbers in the units of the labels
-    prior: Tensor  # (B, M) the same without the support: log-odds, or numbers around the support's mean
-    leverage: Tensor  # (B, M) how far a query lies from what the support covers
+    def sharing(self, left_out: Tensor) -> "SetState":
+        """Let all supports share the slots of the first, some of which (B, slots) each was made without."""
+        process = self.process._replace(prints=self.process.prints[:1], there=~left_out)
+        return self._replace(process=process)
 
 
 class InContextModel(nn.Module):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +11,11 @@ from torch import Tensor
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.in_context.assay_state import AssayState
-from bio_xlstm.in_context.model import SetState
+from bio_xlstm.in_context.learner import Learner, LearnerState
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.set_states import selected
 from bio_xlstm.tasks.in_context.trust import Intervals
-
-if TYPE_CHECKING:
-    from bio_xlstm.in_context.model import InContextModel
 
 # queries that are answered at once
 ANSWERED_AT_ONCE = 1024
@@ -38,7 +35,7 @@ class Answers(NamedTuple):
 class Near(NamedTuple):
     """Hold what of a support is nearest to M queries."""
 
-    similarity: np.ndarray  # (M,) Tanimoto, NaN for a query that has no fingerprint
+    similarity: np.ndarray  # (M,) as the domain of the kind measures it, NaN for a query without fingerprint
     which: np.ndarray  # (M,) int64, -1 there
 
 
@@ -46,7 +43,7 @@ class Near(NamedTuple):
 class Assay:
     """Answer queries from a state; ModelError refuses a state of another learner."""
 
-    learner: "InContextModel"
+    learner: Learner
     state: AssayState
 
     def __post_init__(self) -> None:
@@ -76,7 +73,7 @@ class Assay:
         return Domain(self.learner.kind, prints, float(self.state.facts["threshold"]))
 
     @cached_property
-    def whole(self) -> SetState:
+    def whole(self) -> LearnerState:
         """Return the state of the whole support."""
         return selected(self.state.states, slice(0, 1))
 
@@ -84,9 +81,9 @@ class Assay:
         """Return what makes intervals that hold a value with this probability; ConfigError for a coverage of none."""
         return Intervals.of(self.state.tables["residuals"].numpy(), coverage)
 
-    def nearest(self, smiles: Sequence[str]) -> Near:
-        """Look for the nearest examples of molecules."""
-        return Near(*self.domain.nearest(smiles))
+    def nearest(self, sequences: Sequence[str]) -> Near:
+        """Look for the nearest examples of sequences."""
+        return Near(*self.domain.nearest(sequences))
 
     def answer(self, points: Tensor, *, spread: bool = True) -> Answers:
         """Answer query points (M, W), some at a time; queries do not see each other."""

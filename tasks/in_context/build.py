@@ -1,11 +1,12 @@
 """From a support to the assay state that predictions are made from."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bio_xlstm.in_context.assay_state import AssayState
+from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.in_context.process import SLOTS
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.in_context.left_out import answer_left_out, read_parts
@@ -13,27 +14,25 @@ from bio_xlstm.tasks.in_context.spelling import encode
 from bio_xlstm.tasks.in_context.support import Support
 from bio_xlstm.tasks.in_context.trust import choose_temperature, residuals
 
-if TYPE_CHECKING:
-    from bio_xlstm.in_context.model import InContextModel
-
 # examples whose fingerprints, names and residuals a state keeps
 MOST_KEPT = SLOTS
 
 
-def build_assay(learner: "InContextModel", support: Support, *, batch_tokens: int = 8192) -> AssayState:
+def build_assay(learner: Learner, support: Support, *, batch_tokens: int = 8192) -> AssayState:
     """Read a support and everything that predictions say of themselves; the state's size has a bound."""
     points = encode(learner, support.sequences, batch_tokens=batch_tokens)
     return read_assay_points(learner, points, support)
 
 
-def read_assay_points(learner: "InContextModel", points: Tensor, support: Support) -> AssayState:
-    """Do so for a support whose molecules are encoded already, as points (N, W)."""
+def read_assay_points(learner: Learner, points: Tensor, support: Support) -> AssayState:
+    """Do so for a support whose sequences are encoded already, as points (N, W)."""
     left_out = answer_left_out(learner, points, support)
     # the order of a support makes any first so many a fair choice
     kept = slice(0, MOST_KEPT)
     domain = Domain.of(support.sequences[kept], learner.kind)
     facts = describe(support) | {
         "learner": learner.name,
+        "kind": learner.kind,
         "names": support.names[kept],
         "temperature": choose_temperature(support, left_out),
         "threshold": domain.threshold,

@@ -16,7 +16,7 @@ from bio_xlstm.tasks.writers.part import Part
 
 
 class Said(NamedTuple):
-    """Hold what is said of one molecule."""
+    """Hold what is said of one sequence."""
 
     predicted: float  # probability of the positive class, or number
     prior: float
@@ -35,7 +35,7 @@ class Answerer(Worker[Said]):
     intervals: Intervals
 
     def run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Said]:
-        """Predict for molecules with at most `budget` tokens at once."""
+        """Predict for sequences with at most `budget` tokens at once."""
         texts = [self.model.tokenizer.decode(ids) for ids in sequences]
         answers = self.assay.answer(encode(self.assay.learner, texts, batch_tokens=budget))
         near = self.assay.nearest(texts)

@@ -1,9 +1,9 @@
-"""scikit-learn estimators that predict from labelled molecules without training."""
+"""scikit-learn estimators that predict from labelled molecules, proteins or DNA without training."""
 
 import os
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from bio_xlstm.errors import SequenceError
 from bio_xlstm.in_context.assay_state import AssayState
 from bio_xlstm.in_context.directory import DEFAULT
+from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.tasks.assay.cells import number
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import check_choice
@@ -24,9 +25,6 @@ from bio_xlstm.tasks.in_context.spelling import encode
 from bio_xlstm.tasks.in_context.support import make_support
 from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, readable_ids
 
-if TYPE_CHECKING:
-    from bio_xlstm.in_context.model import InContextModel
-
 _SOURCE = "fit"
 
 
@@ -35,7 +33,7 @@ class InContextPredictor(LoadedModel, BaseEstimator):
 
     def __init__(
         self,
-        model: "str | os.PathLike[str] | InContextModel" = DEFAULT,
+        model: str | os.PathLike[str] | Learner = DEFAULT,
         *,
         batch_tokens: int = 8192,
         invalid: str = "raise",
@@ -47,9 +45,9 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         self.device = device
 
     def points(self, X: Any) -> np.ndarray:
-        """Encode molecules (N,) of strings once: rows of bytes (N, W) uint8, which `predict_points` takes any time.
+        """Encode sequences (N,) of strings once: rows of bytes (N, W) uint8, which `predict_points` takes any time.
 
-        Points do not depend on what was fitted. Zeros for molecules that cannot be read where that is allowed: they
+        Points do not depend on what was fitted. Zeros for sequences that cannot be read where that is allowed: they
         are predicted as NaN.
         """
         learner = self._learner()
@@ -62,16 +60,17 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         return found
 
     def _fit(self, X: Any, values: Sequence[tuple[float, int]], task: Task) -> None:
-        """Read molecules (N,) with values and relations (N); NaN is a value that was not measured."""
+        """Read sequences (N,) with values and relations (N); NaN is a value that was not measured."""
         texts, good = self._readable(X)
+        kind = self._learner().kind
         if len(good) != len(values):
             raise SequenceError(f"there are {len(good)} sequences, but {len(values)} values")
         examples = [
-            Example(read(text).canonical, text, text, row, *values[row])
+            Example(read(text).canonical if kind == "smiles" else text, text, text, row, *values[row])
             for text, row in zip(texts, np.flatnonzero(good).tolist(), strict=True)
             if not np.isnan(values[row][0])
         ]
-        support = make_support(examples, task, issues=[], notes=[], source=_SOURCE)
+        support = make_support(examples, task, issues=[], notes=[], source=_SOURCE, kind=kind)
         for issue in support.issues:
             warnings.warn(f"row {issue.row} is left out: {issue.detail}", UserWarning, stacklevel=3)
         self.state_: AssayState = build_assay(self._learner(), support, batch_tokens=self.batch_tokens)
@@ -98,21 +97,21 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         return Assay(self._learner(), self.state_)
 
     def _readable(self, X: Any) -> tuple[list[str], np.ndarray]:
-        """Return the molecules that can be read, and which of all (N,) those are."""
+        """Return the sequences that can be read, and which of all (N,) those are."""
         check_choice("invalid", self.invalid, INVALID)
         model = self._learner().language_model
         ids = readable_ids(model, list(as_texts(X)), self.invalid)
         good = np.array([len(one) > 0 for one in ids], bool)
         return [model.tokenizer.decode(one) for one in ids if len(one)], good
 
-    def _learner(self) -> "InContextModel":
+    def _learner(self) -> Learner:
         """Return the learner."""
-        learner: InContextModel = self._loaded()
+        learner: Learner = self._loaded()
         return learner
 
-    def _open(self, name: str) -> "InContextModel":
+    def _open(self, name: str) -> Learner:
         """Load a learner by its name."""
-        from bio_xlstm.tasks.in_context.opening import load_learner
+        from bio_xlstm.tasks.in_context.learners import load_learner
 
         return load_learner(name, device=self.device, dtype="auto", backend="auto")
 
@@ -125,12 +124,13 @@ class InContextPredictor(LoadedModel, BaseEstimator):
 
 
 class InContextRegressor(RegressorMixin, InContextPredictor):
-    """Predict numbers of molecules from labelled ones, without training: `fit` reads them into a state.
+    """Predict numbers of sequences from labelled ones, without training: `fit` reads them into a state.
 
     Args:
-        model: bundled name or directory of an in-context learner, or a loaded one.
+        model: bundled name or directory of an in-context learner (molecules) or of a language model (proteins, DNA:
+            "protein-small", "dna-small"), or a loaded learner.
         batch_tokens: tokens computed at once.
-        invalid: "raise" SequenceError for a molecule that cannot be read; or "nan": leave it out of fit, and predict
+        invalid: "raise" SequenceError for a sequence that cannot be read; or "nan": leave it out of fit, and predict
             NaN for it.
         device: where the language model of a learner given by name runs.
 
@@ -142,12 +142,12 @@ class InContextRegressor(RegressorMixin, InContextPredictor):
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Read molecules (N,) and numbers (N,) into the state."""
+        """Read sequences (N,) and numbers (N,) into the state."""
         self._fit(X, [_value(row, one) for row, one in enumerate(_column(y))], Task("regression", ("y",)))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict numbers (N,); NaN for molecules that cannot be read where that is allowed."""
+        """Predict numbers (N,); NaN for sequences that cannot be read where that is allowed."""
         return self.predict_points(self.points(X))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
@@ -161,12 +161,12 @@ class InContextRegressor(RegressorMixin, InContextPredictor):
         return np.stack(assay.intervals(coverage)(found.predicted, found.leverage), 1)
 
     def predict_points(self, points: Any) -> np.ndarray:
-        """Predict numbers (N,) of molecules that `points` encoded (N, W)."""
+        """Predict numbers (N,) of sequences that `points` encoded (N, W)."""
         return self._answer(points).predicted
 
 
 class InContextClassifier(ClassifierMixin, InContextPredictor):
-    """Predict which of two classes molecules belong to from labelled ones, without training.
+    """Predict which of two classes sequences belong to from labelled ones, without training.
 
     The parameters are those of `InContextRegressor`. The second of `classes_` is the positive one. `predict` gives None
     in an array of objects, `predict_proba` NaN, for molecules that cannot be read where that is allowed.
@@ -177,7 +177,7 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Read molecules (N,) and their two classes (N,), of any type that can be compared, into the state."""
+        """Read sequences (N,) and their two classes (N,), of any type that can be compared, into the state."""
         self.classes_, numbers = np.unique(np.asarray(_column(y)), return_inverse=True)
         if len(self.classes_) != 2:
             some = ", ".join(repr(one) for one in self.classes_.tolist()[:5])
@@ -191,16 +191,16 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
         return self.predict_proba_points(self.points(X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the more probable class of every molecule (N,)."""
+        """Return the more probable class of every sequence (N,)."""
         return self.predict_points(self.points(X))
 
     def predict_proba_points(self, points: Any) -> np.ndarray:
-        """Return the probability of both classes (N, 2) for molecules that `points` encoded (N, W)."""
+        """Return the probability of both classes (N, 2) for sequences that `points` encoded (N, W)."""
         positive = self._answer(points).predicted
         return np.stack((1 - positive, positive), 1)
 
     def predict_points(self, points: Any) -> np.ndarray:
-        """Return the more probable class (N,) of molecules that `points` encoded (N, W)."""
+        """Return the more probable class (N,) of sequences that `points` encoded (N, W)."""
         positive = self.predict_proba_points(points)[:, 1]
         bad = np.isnan(positive)
         best = self.classes_[(positive >= 0.5).astype(int)]

@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bio_xlstm.errors import InputError
+from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.records import RecordSource
+from bio_xlstm.tasks.catalogue import summarise
 from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.files.opening import batch_tokens, describe, open_source, preparation_for
 from bio_xlstm.tasks.files.outcome import Outcome
 from bio_xlstm.tasks.files.places import check_output, check_place
 from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.files.run import run_job, silent
+from bio_xlstm.tasks.generate.streams import Kept, kept
 from bio_xlstm.tasks.in_context.columns import column_names, text_columns, write_cells
 from bio_xlstm.tasks.in_context.compute import Answerer, answer_unit
-from bio_xlstm.tasks.in_context.opening import Opened, Say, load_learner, open_state, open_support
+from bio_xlstm.tasks.in_context.learners import learner_for_state, learner_for_support, load_learner
+from bio_xlstm.tasks.in_context.opening import Opened, Say, open_state, open_support
 from bio_xlstm.tasks.in_context.request import InContextRequest
 from bio_xlstm.tasks.in_context.trust import fewest_for
 from bio_xlstm.tasks.predict.input_columns import InputColumns
@@ -36,7 +40,7 @@ class InContextJob(TableJob):
         return answer_unit(ready, self.worker, self.request.on_error, self.source.name)
 
     def example(self, length: int) -> np.ndarray:
-        """Return a molecule: RDKit looks at what is measured, too."""
+        """Return what every kind can read: carbons, cysteines or cytosines."""
         ids: np.ndarray = self.model.tokenizer.prepare("C" * length).ids
         return ids
 
@@ -64,18 +68,17 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
     given = request.state or (request.support.support if request.support else "-")
     check_place(given, request.output, request.command, request.overwrite)
     form = choose_format(request.output, request.format)
-    source = open_source(request)
-    _check_kind(source)
-    learner = load_learner(request.model, device=request.device, dtype=request.dtype, backend=request.backend)
+    with kept(request.support.support if request.support else None) as held:
+        name = request.model or _learner_for(request, held, say)
+        request = replace(request, model=name)
+        source = open_source(request)
+        _check_kind(source, summarise(name).kind)
+        learner = load_learner(name, device=request.device, dtype=request.dtype, backend=request.backend)
+        opened = _opened(learner, request, held, say)
     language_model = learner.language_model
     budget = batch_tokens(request, language_model)
-    if request.support is not None:
-        opened = open_support(learner, request.support, say)
-    else:
-        assert request.state is not None
-        opened = open_state(learner, request.state, say)
     worker = _worker(opened, request, budget, say)
-    provenance = describe(request, source, language_model, request.model, form, budget)
+    provenance = describe(request, source, language_model, name, form, budget)
     provenance = replace(
         provenance,
         model=learner.name,
@@ -91,6 +94,21 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
         provenance=provenance,
         header=_header(source, worker, say),
     )
+
+
+def _learner_for(request: InContextRequest, held: Kept | None, say: Say) -> str:
+    """Name the bundled learner for the support, or the state, of a request."""
+    if request.support is None or held is None:
+        return learner_for_state(str(request.state))
+    column = request.support.support_column
+    return learner_for_support(held.path, column, request.kind, lambda line: say(held.renamed(line)))
+
+
+def _opened(learner: Learner, request: InContextRequest, held: Kept | None, say: Say) -> Opened:
+    """Read the support, or the state, of a request."""
+    if request.support is None or held is None:
+        return open_state(learner, str(request.state), say)
+    return open_support(learner, request.support, held, say)
 
 
 def _worker(opened: Opened, request: InContextRequest, budget: int, say: Say) -> Answerer:
@@ -128,11 +146,12 @@ def _header(source: RecordSource, worker: Answerer, say: Say) -> Header:
     )
 
 
-def _check_kind(source: RecordSource) -> None:
-    """Refuse queries of another modality."""
-    if source.kind == "smiles":
+def _check_kind(source: RecordSource, kind: str) -> None:
+    """Refuse queries of another modality than the learner's."""
+    if source.kind == kind:
         return
+    wanted = KIND_WORDS[kind]
     raise InputError(
-        f"{source.name} holds {KIND_WORDS[source.kind]}, but prediction from a support reads molecules; "
-        "--kind smiles if the file does hold molecules"
+        f"{source.name} holds {KIND_WORDS[source.kind]}, but prediction from this support reads {wanted}; "
+        f"--kind {kind} if the file does hold {wanted}"
     )

@@ -1,18 +1,15 @@
 """What a learner makes of a support without some examples: states of the rest, and answers for those left out."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.model import SetState
+from bio_xlstm.in_context.learner import Learner, LearnerState
 from bio_xlstm.tasks.in_context.set_states import joined, selected
 from bio_xlstm.tasks.in_context.support import Support
-
-if TYPE_CHECKING:
-    from bio_xlstm.in_context.model import InContextModel
 
 # a support is left without one example at a time up to so many, without one of so many groups above
 SINGLES = 64
@@ -41,19 +38,19 @@ def deal(support: Support, groups: int) -> np.ndarray:
 
 
 def read_without(
-    learner: "InContextModel",
+    learner: Learner,
     points: Tensor,
     support: Support,
     groups: np.ndarray,
     slots: int | None = None,
-) -> Iterator[tuple[np.ndarray, SetState]]:
+) -> Iterator[tuple[np.ndarray, LearnerState]]:
     """Yield (numbers of groups (B,), states (B) of the support without each), until every group was left out.
 
     The process keeps the first examples of what is left, or, without their labels where they are left out, the first
     `slots` of the whole support.
     """
     kept = [np.flatnonzero(groups != number) for number in range(int(groups.max()) + 1)]
-    given = None if slots is None else points[None, :slots]
+    given = points[None, :slots] if slots else None
     for size in sorted({len(rows) for rows in kept}):
         numbers = [number for number, rows in enumerate(kept) if len(rows) == size]
         step = max(1, READ_AT_ONCE // max(size, 1))
@@ -65,7 +62,7 @@ def read_without(
 
 
 @torch.inference_mode()
-def answer_left_out(learner: "InContextModel", points: Tensor, support: Support) -> LeftOut:
+def answer_left_out(learner: Learner, points: Tensor, support: Support) -> LeftOut:
     """Answer every example (points (N, W)) from the support without it; in 64 groups where there are more than 64."""
     values, leverages = (np.full(len(support), np.nan) for _ in range(2))
     if len(support) < 2:
@@ -80,16 +77,16 @@ def answer_left_out(learner: "InContextModel", points: Tensor, support: Support)
 
 
 @torch.inference_mode()
-def read_parts(learner: "InContextModel", points: Tensor, support: Support) -> SetState:
+def read_parts(learner: Learner, points: Tensor, support: Support) -> LearnerState:
     """Read a support (points (N, W)): the state of the whole, and behind it those without one eighth each.
 
-    All share the slots of the whole.
+    All share the slots of the whole, where a state has any.
     """
     every = np.arange(len(support))[None]
-    whole = learner.read_support(points[None], support.labels(every))
+    whole: LearnerState = learner.read_support(points[None], support.labels(every))
     if len(support) < 2:
         return whole
-    groups, slots = deal(support, PARTS), whole.process.weights.shape[1]
+    groups, slots = deal(support, PARTS), whole.slots
     found = list(read_without(learner, points, support, groups, slots))
     order = np.argsort(np.concatenate([numbers for numbers, _ in found]), kind="stable")
     parts = selected(joined([state for _, state in found]), order.tolist())
@@ -97,5 +94,4 @@ def read_parts(learner: "InContextModel", points: Tensor, support: Support) -> S
     left_out = torch.from_numpy(
         groups[None, :slots] == np.arange(-1, len(order))[:, None]
     )  # (1 + parts, slots)
-    shared = together.process._replace(prints=whole.process.prints, there=~left_out)
-    return together._replace(process=shared)
+    return together.sharing(left_out)

@@ -1,4 +1,4 @@
-"""Molecules that a support names several times: one example each, or none where their labels contradict each other."""
+"""Sequences that a support names several times: one example each, or none where their labels contradict each other."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,6 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bio_xlstm.tasks.assay.assay import Issue
+
+_WORDS = {"smiles": "molecule", "protein": "protein", "dna": "sequence"}
+# letters of a sequence that messages show
+_LONG = 100
 
 
 class Example(NamedTuple):
@@ -22,7 +26,7 @@ class Example(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Hold one example per molecule, and what was done.
+    """Hold one example per sequence, and what was done.
 
     Their order does not depend on that of the rows, and is as good as random: any first so many are a fair choice.
     """
@@ -32,8 +36,8 @@ class Merged(NamedTuple):
     notes: list[str]
 
 
-def merge_repeats(examples: Sequence[Example], *, numeric: bool) -> Merged:
-    """Make one example of every molecule.
+def merge_repeats(examples: Sequence[Example], *, numeric: bool, kind: str = "smiles") -> Merged:
+    """Make one example of every sequence.
 
     Equal labels are one. Different classes are both left out, different numbers averaged; of a number and bounds, the
     number counts, of bounds to one side the tightest, and bounds to both sides are left out.
@@ -47,7 +51,7 @@ def merge_repeats(examples: Sequence[Example], *, numeric: bool) -> Merged:
         if found is None:
             contradictory += 1
             rows = sorted(one.row for one in several)
-            detail = f"rows {', '.join(map(str, rows))} contradict each other about {canonical}"
+            detail = f"rows {', '.join(map(str, rows))} contradict each other about {shortened(canonical)}"
             issues += [Issue(row, "error", detail) for row in rows]
             continue
         kept.append(found)
@@ -61,18 +65,23 @@ def merge_repeats(examples: Sequence[Example], *, numeric: bool) -> Merged:
         (contradictory, "stands there with labels that contradict each other, and is left out"),
     ]  # fmt: skip
     kept.sort(key=lambda one: hashlib.sha256(one.canonical.encode()).digest())
-    return Merged(kept, issues, [_said(count, what) for count, what in notes if count])
+    return Merged(kept, issues, [_said(count, _WORDS[kind], what) for count, what in notes if count])
 
 
-def _said(count: int, what: str) -> str:
+def shortened(text: str) -> str:
+    """Return a sequence for a message: of a long one the beginning."""
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+
+
+def _said(count: int, word: str, what: str) -> str:
     if count == 1:
-        return f"1 molecule {what}"
+        return f"1 {word} {what}"
     plural = what.replace("stands", "stand", 1).replace("and is left", "and are left")
-    return f"{count:,} molecules {plural}"
+    return f"{count:,} {word}s {plural}"
 
 
 def _one_of(several: Sequence[Example], numeric: bool) -> Example | None:
-    """Return what several rows of one molecule say together, None where that is a contradiction."""
+    """Return what several rows of one sequence say together, None where that is a contradiction."""
     first = several[0]
     if len({(one.value, one.relation) for one in several}) == 1:
         return first

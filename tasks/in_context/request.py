@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bio_xlstm.errors import ConfigError
-from bio_xlstm.in_context.directory import DEFAULT
+from bio_xlstm.models.directory import DEFAULT_MODELS
 from bio_xlstm.tasks.choices import PREDICT_FORMATS
 from bio_xlstm.tasks.files.request import FileRequest
 from bio_xlstm.tasks.in_context.trust import check_coverage
@@ -24,7 +24,9 @@ class SupportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InContextRequest(FileRequest):
-    """Hold the options of one run of predictions from `support`, or from `state`; `model` is the learner.
+    """Hold the options of one run of predictions from `support`, or from `state`.
+
+    `model` is the learner; None is the bundled one for what the support, or the state, holds.
 
     Raises ConfigError where an option has a value that it does not take, or options contradict each other.
     """
@@ -32,7 +34,6 @@ class InContextRequest(FileRequest):
     command: ClassVar[str] = "predict"
     formats: ClassVar[tuple[str, ...]] = PREDICT_FORMATS
 
-    model: str = DEFAULT
     support: SupportOptions | None = None
     state: str | None = None
     coverage: float = COVERAGE
@@ -46,8 +47,10 @@ class InContextRequest(FileRequest):
             raise ConfigError(
                 "--allow-invalid: prediction from a support needs molecules that RDKit can read"
             )
-        if self.kind not in (None, "smiles"):
-            raise ConfigError(f"--kind {self.kind}: prediction from a support reads molecules")
+        if self.kind is not None and self.kind not in DEFAULT_MODELS:
+            raise ConfigError(
+                f"--kind {self.kind}: prediction from a support reads molecules, proteins or DNA"
+            )
         if self.input == "-" and self.support is not None and self.support.support == "-":
             raise ConfigError("the input and --support cannot both be standard input")
 

@@ -1,24 +1,26 @@
 """Several states of one learner as one, and parts of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.model import SetState
+from bio_xlstm.in_context.learner import LearnerState
+
+State = TypeVar("State", bound=LearnerState)
 
 
-def joined(states: Sequence[SetState]) -> SetState:
+def joined(states: Sequence[State]) -> State:
     """Lay states of B1, B2, ... supports of one task one behind the other."""
-    found: SetState = _combined(states, lambda tensors: torch.cat(list(tensors)))
+    found: State = _combined(states, lambda tensors: torch.cat(list(tensors)))
     return found
 
 
-def selected(state: SetState, which: Sequence[int] | slice) -> SetState:
+def selected(state: State, which: Sequence[int] | slice) -> State:
     """Pick some of the B supports of a state."""
     rows = which if isinstance(which, slice) else torch.as_tensor(which)
-    found: SetState = _combined([state], lambda tensors: tensors[0][rows])
+    found: State = _combined([state], lambda tensors: tensors[0][rows])
     return found
 
 

@@ -7,15 +7,19 @@ from safetensors import SafetensorError, safe_open
 
 from bio_xlstm.errors import ModelError
 from bio_xlstm.in_context.assay_state import AssayState
-from bio_xlstm.in_context.directory import DEFAULT
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.device import choose_backend, dtype_name
-from bio_xlstm.tasks.in_context.opening import Opened, Say, load_learner, open_support
+from bio_xlstm.tasks.generate.streams import kept
+from bio_xlstm.tasks.in_context.learners import learner_for_support, load_learner
+from bio_xlstm.tasks.in_context.opening import Opened, Say, open_support
 from bio_xlstm.tasks.in_context.request import SupportOptions
 from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.state_files import COMMAND, check_new, store_state
 from bio_xlstm.tasks.writers.result import beside_record, read_json
+
+# what a library is called in an example
+_LIBRARIES = {"smiles": "new.smi", "protein": "new.fasta", "dna": "new.fasta"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class AssayStateRequest(SupportOptions):
     """Hold the options of `state build --support`; the names are those of the command line."""
 
     output: str
-    model: str = DEFAULT
+    model: str | None = None  # None: the bundled learner for the kind of sequence found
     device: str = "auto"
     dtype: str = "auto"
     backend: str = "auto"
@@ -38,14 +42,19 @@ def build_assay_state(request: AssayStateRequest, say: Say = lambda line: None) 
     """
     output = Path(request.output)
     check_new(request.support, request.output, overwrite=request.overwrite)
-    learner = load_learner(request.model, device=request.device, dtype=request.dtype, backend=request.backend)
-    opened = open_support(learner, request, say)
+    with kept(request.support) as held:
+        assert held is not None
+        name = request.model or learner_for_support(
+            held.path, request.support_column, None, lambda line: say(held.renamed(line))
+        )
+        learner = load_learner(name, device=request.device, dtype=request.dtype, backend=request.backend)
+        opened = open_support(learner, request, held, say)
     state = opened.assay.state
-    store_state(output, state.save, _provenance(request, opened), examples=state.facts["examples"])
+    store_state(output, state.save, _provenance(request, name, opened), examples=state.facts["examples"])
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
         f"{state.facts['examples']:,} examples of {state.facts['target']}, for the learner {learner.name}",
-        f"use: bioxlstm predict --state {output} -m {request.model} new.smi -o predictions.csv",
+        f"use: bioxlstm predict --state {output} -m {name} {_LIBRARIES[learner.kind]} -o predictions.csv",
     )
 
 
@@ -80,7 +89,7 @@ def describe_assay(path: str) -> dict[str, str]:
     return found
 
 
-def _provenance(request: AssayStateRequest, opened: Opened) -> Provenance:
+def _provenance(request: AssayStateRequest, name: str, opened: Opened) -> Provenance:
     """Write down what makes the state what it is."""
     learner = opened.assay.learner
     model = learner.language_model
@@ -89,7 +98,7 @@ def _provenance(request: AssayStateRequest, opened: Opened) -> Provenance:
         command_line=request.command_line,
         model=learner.name,
         weight_hash=opened.assay.state.model_hash,
-        licence=licence(request.model) or "not stated",
+        licence=licence(name) or "not stated",
         backend=choose_backend(request.backend, model.device, model.dtype),
         dtype=dtype_name(request.dtype),
         device=model.device.type,

@@ -1,4 +1,4 @@
-"""A support: the labelled examples that a prediction in context is made from, one per molecule."""
+"""A support: the labelled examples that a prediction in context is made from, one per molecule, protein or DNA."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Support:
     source: str
     """name of the file, for messages"""
     names: list[str]
-    """ids, or SMILES as written where there are none"""
+    """ids; where there are none sequences as written, or, where those are long, rows"""
     sequences: list[str]
     canonical: list[str]
     values: np.ndarray
@@ -84,10 +84,16 @@ class Support:
 
 
 def make_support(
-    examples: Sequence[Example], task: Task, *, issues: Sequence[Issue], notes: Sequence[str], source: str
+    examples: Sequence[Example],
+    task: Task,
+    *,
+    issues: Sequence[Issue],
+    notes: Sequence[str],
+    source: str,
+    kind: str = "smiles",
 ) -> Support:
     """Make a support of labelled rows; InputError where none is left, with the first reason."""
-    merged = merge_repeats(examples, numeric=task.numeric)
+    merged = merge_repeats(examples, numeric=task.numeric, kind=kind)
     every = sorted([*issues, *merged.issues])
     if not merged.examples:
         first = f" (row {every[0].row}: {every[0].status}. {every[0].detail})" if every else ""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bio_xlstm.errors import InputError
+from bio_xlstm.records import Record
 from bio_xlstm.tasks.assay.assay import Issue
 from bio_xlstm.tasks.assay.columns import choose_targets, is_yes_or_no, listed
 from bio_xlstm.tasks.assay.labels import POSITIVE, Labels, read_labels
@@ -14,7 +15,7 @@ from bio_xlstm.tasks.assay.table import judge
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import KIND_WORDS, check_choice
 from bio_xlstm.tasks.in_context.bounds import unsigned_column
-from bio_xlstm.tasks.in_context.repeats import Example
+from bio_xlstm.tasks.in_context.repeats import Example, shortened
 from bio_xlstm.tasks.in_context.support import Support, make_support
 from bio_xlstm.tokenizers import Tokenizer
 
@@ -29,14 +30,14 @@ def read_support(
     target: str | None = None,
     task: str | None = None,
 ) -> Support:
-    """Read labelled molecules; columns and task are found out where they are not given.
+    """Read labelled molecules, proteins or DNA; columns and task are found out where they are not given.
 
     InputError or ConfigError say, in the user's words, why a table is no support: no column of labels or several that
     could be meant, more than two classes, nothing that can be used. Rows that cannot be used become `issues`.
     """
     if task is not None:
         check_choice("--task", task, TASKS)
-    table = _molecules(path, column, tokenizer.kind)
+    table = _sequences(path, column, tokenizer.kind)
     signs = {name: unsigned_column(cells) for name, cells in table.columns.items()}
     plain = {name: cells for name, (cells, _) in signs.items()}
     chosen = choose_targets(plain, table.sequence_column, None if target is None else [target], table.name)
@@ -55,16 +56,16 @@ def read_support(
     return _assemble(table, cleaned, labels, relations)
 
 
-def _molecules(path: str, column: str | None, kind: str) -> Table:
-    """Read a table whole; a column that is named holds molecules, and so does one whose letters leave that open."""
+def _sequences(path: str, column: str | None, kind: str) -> Table:
+    """Read a table whole; a column that is named holds the kind asked for, and so does one that leaves it open."""
     try:
         table = read_whole(path, column=column, kind=None if column is None else kind, limit=None)
     except InputError:
         table = read_whole(path, column=column, kind=kind, limit=None)
     if table.kind != kind:
         raise InputError(
-            f"{table.name} holds {KIND_WORDS[table.kind]}; prediction from a support reads {KIND_WORDS[kind]} "
-            "(--support-column names their column)"
+            f"{table.name} holds {KIND_WORDS[table.kind]}, but the learner reads {KIND_WORDS[kind]} "
+            "(--support-column names their column, -m another learner)"
         )
     return table
 
@@ -87,7 +88,7 @@ def _read_labels(
             "from a support takes two, or numbers (--task regression)"
         )
     if found.task.name not in TASKS:
-        raise InputError(f"{source}: column {name!r} holds one label per letter, not one per molecule")
+        raise InputError(f"{source}: column {name!r} holds one label per letter, not one per sequence")
     # a choice that is not offered here
     found.notes = [note for note in found.notes if "multiclass" not in note]
     return _with_two_classes(found) if found.task.name == "binary" else found
@@ -118,16 +119,24 @@ def _first_bound(table: Table, name: str) -> str:
 
 
 def _assemble(table: Table, cleaned: list[Cleaned], labels: Labels, relations: np.ndarray) -> Support:
-    """Keep the rows that have a molecule and a label, and say what is wrong with the others."""
+    """Keep the rows that have a sequence and a label, and say what is wrong with the others."""
     examples: list[Example] = []
     issues: list[Issue] = []
     for row, (one, record) in enumerate(zip(cleaned, table.records, strict=True)):
         issue = judge(row, one, labels)
         if issue is None:
-            name = record.id or record.text.strip()
+            name = _called(row, record, table.kind)
             value, relation = float(labels.values[row, 0]), int(relations[row])
             examples.append(Example(one.canonical, one.text, name, row, value, relation))
         else:
-            shown = record.id or record.text.strip()
+            shown = record.id or shortened(record.text.strip())
             issues.append(issue._replace(detail=f"{shown!r}: {issue.detail}" if shown else issue.detail))
-    return make_support(examples, labels.task, issues=issues, notes=labels.notes, source=table.name)
+    return make_support(
+        examples, labels.task, issues=issues, notes=labels.notes, source=table.name, kind=table.kind
+    )
+
+
+def _called(row: int, record: Record, kind: str) -> str:
+    """Name an example: by its id, else as it is written, else, where that is long, by its row."""
+    text = record.text.strip()
+    return record.id or (text if kind == "smiles" or shortened(text) == text else f"row {row}")

@@ -239,14 +239,14 @@ def test_rows_on_error_and_a_dry_run(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_what_is_refused(ask: Ask, tiny_models: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds proteins, but prediction from a support reads molecules"):
+    with pytest.raises(InputError, match="holds proteins, but prediction from this support reads molecules"):
         predict_in_context(ask(queries=">a\nMKTAYIAKQRQISFVKSHFSRQ\n", name="p.fasta"))
     with pytest.raises(ConfigError, match=r"give --support labelled.csv or --state assay.state, one of them"):
         ask(None)
     with pytest.raises(ConfigError, match="--allow-invalid: prediction from a support needs molecules"):
         ask(allow_invalid=True)
-    with pytest.raises(ConfigError, match="--kind dna: prediction from a support reads molecules"):
-        ask(kind="dna")
+    with pytest.raises(ConfigError, match="--kind tokens: prediction from a support reads molecules, proteins"):
+        ask(kind="tokens")
     with pytest.raises(ConfigError, match="--coverage must be at least 0.5 and below 1, not 0.2"):
         ask(coverage=0.2)
     with pytest.raises(ConfigError, match="cannot both be standard input"):

@@ -148,8 +148,8 @@ def test_two_numbered_classes(tmp_path: Path) -> None:
         ("smiles,name\nCCO,x\nCCN,y\n", "no column of measured values found"),
         ("smiles,y\nC1CC,1\nCC(,0\n", r"no row can be used as a labelled example \(row 0: invalid_smiles"),
         ("smiles,y\nCCO,\nCCN,nan\n", "column 'y' has no value in any of 2 rows"),
-        ("sequence,y\nMKTAYIAKQRQISFVKSHFSRQ,1\nMKLVWWAAKQRQISFVKSHFSRQ,0\n", "holds proteins; prediction from a "
-         "support reads molecules"),
+        ("sequence,y\nMKTAYIAKQRQISFVKSHFSRQ,1\nMKLVWWAAKQRQISFVKSHFSRQ,0\n", "holds proteins, but the learner reads "
+         "molecules"),
         ("smiles,y\nCCO,inf\nCCN,1.5\nCCC,2.5\nCCCC,3.5\nCCCCC,3.7\n", None),
     ],
 )  # fmt: skip

@@ -1,0 +1,181 @@
+"""The in-context learner of proteins and DNA: Bayesian linear regression on what a frozen language model says of them.
+
+Nothing of it is trained. Beside the embedding it sees which letter stands where, for supports whose sequences have one
+length, such as variants of one protein, and which short words there are.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bio_xlstm.in_context.gaussian import Wanted
+from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.learner import Answer
+from bio_xlstm.in_context.mixture import View, choose, covariance_root, solve_views
+from bio_xlstm.in_context.sequence_points import SequencePoints, width
+from bio_xlstm.in_context.sketch import sketch_positions, sketch_words
+
+if TYPE_CHECKING:
+    from bio_xlstm.models.model import SequenceModel
+
+# of everything here that decides an answer, beside the weights of the language model
+_VERSION = "linear 1"
+# what turns answers around 0, for classes of -1 and 1, into log-odds before a temperature is known
+_LOG_ODDS = 3.0
+# a support of one class alone does not promise it
+_LEAST_SHARE = 0.02
+# embeddings, positions, words: with positions, and without
+_EVERY, _NO_POSITIONS = (True, True, True), (True, False, True)
+
+
+class LinearState(NamedTuple):
+    """Hold what B supports leave behind; its size does not depend on how many examples were read.
+
+    There are two solutions: for sequences of the support's one length, and for all others, without positions.
+    """
+
+    task: str
+    weights: Tensor  # (B, 2, F) float64, of all numbers of a point
+    bias: Tensor  # (B, 2) float64
+    length: Tensor  # (B,) int64, where the first solution holds; -1 where it does nowhere
+    centre: Tensor  # (B, E) float64, of the embeddings
+    spread: Tensor  # (B,) float64, what centred embeddings are divided by
+    root: Tensor  # (B, E, E) float32
+    shares: Tensor  # (B, 2, V) float32, how much each view counts
+    noise: Tensor  # (B, 2) float32, variance in units of the signal's
+    base: Tensor  # (B,) float64, log-odds of the positive class in the support, or the middle of the numbers
+    shift: Tensor  # (B,)
+    scale: Tensor  # (B,) what turns answers back into the units of the labels
+
+    @property
+    def slots(self) -> int:
+        """Return how many examples the state holds as they are: none."""
+        return 0
+
+    def sharing(self, left_out: Tensor) -> "LinearState":
+        """Return the state: there are no slots to share."""
+        return self
+
+
+class LinearLearner:
+    """Predict from labelled proteins or DNA without training, with the interface of `InContextModel`.
+
+    Points are rows of W bytes, as `SequencePoints.packed` writes them.
+    """
+
+    def __init__(self, language_model: "SequenceModel") -> None:
+        """Take a language model; its weights are hashed as they are now."""
+        self.name = language_model.name
+        self.language_model = language_model
+        self.card = language_model.card
+        self._hash = hashlib.sha256(f"{_VERSION} {language_model.weight_hash()}".encode()).hexdigest()
+
+    @property
+    def kind(self) -> str:
+        """Return what the learner reads."""
+        return self.language_model.kind
+
+    @property
+    def width(self) -> int:
+        """Return W, the bytes of a point."""
+        return width(self.language_model.config.dim)
+
+    def weight_hash(self) -> str:
+        """Hash all that decides an answer: states of another learner are refused by it."""
+        return self._hash
+
+    @torch.no_grad()
+    def encode(self, sequences: Sequence[str], *, batch_tokens: int = 8192) -> Tensor:
+        """Turn sequences (N strings) that the tokenizer can read into points (N, W)."""
+        from bio_xlstm.embedding import embed_batch
+
+        if not len(sequences):
+            return torch.zeros(0, self.width, dtype=torch.uint8)
+        model = self.language_model
+        ids = [model.tokenizer.prepare(text).ids for text in sequences]
+        found = embed_batch(model, ids, rc="auto", batch_tokens=batch_tokens)
+        embeddings = np.stack([next(iter(one.values())) for one in found]).astype(np.float32)
+        sketches = sketch_positions(sequences), sketch_words(sequences, self.kind)
+        lengths = torch.tensor([len(text) for text in sequences])
+        numbers = (torch.from_numpy(part) for part in (embeddings, *sketches))
+        return SequencePoints(*numbers, lengths).packed()
+
+    def opened(self, points: Tensor) -> SequencePoints:
+        """Return rows of bytes as points; ValueError for rows of another width."""
+        if points.dtype != torch.uint8 or points.shape[-1] != self.width:
+            given = f"{points.shape[-1]} of {str(points.dtype).removeprefix('torch.')}"
+            raise ValueError(f"points of {self.name} are rows of {self.width} bytes, not {given}")
+        return SequencePoints.of(points, self.language_model.config.dim)
+
+    @torch.no_grad()
+    def read_support(self, points: Tensor, labels: Labels, *, slots: Tensor | None = None) -> LinearState:
+        """Read labelled points (B, N, W) into states; there are no slots, so none that are given count."""
+        opened, wanted = self.opened(points), Wanted.of(labels)
+        parts = [
+            _read(opened[place], wanted.right[place], wanted.counts[place]) for place in range(len(points))
+        ]
+        base = wanted.middle
+        if labels.task == "binary":
+            share = (labels.values > 0).double().mean(1)
+            base = torch.logit(share.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE))
+        found = (torch.stack(part) for part in zip(*parts, strict=True))
+        return LinearState(labels.task, *found, base, labels.shift, labels.scale)
+
+    @torch.no_grad()
+    def answer(self, points: Tensor, state: LinearState) -> Answer:
+        """Answer query points (B, M, W), or (1, M, W) for all B states; queries do not see each other."""
+        opened = self.opened(points)
+        numbers = torch.cat([view.double() for view in opened.views], -1)  # (B or 1, M, F)
+        both = _times(numbers, state.weights) - state.bias[..., None]  # (B, 2, M)
+        fits = opened.lengths == state.length[:, None]  # (B, M)
+        found = torch.where(fits, both[:, 0], both[:, 1])
+        base = state.base[:, None]
+        if state.task == "binary":
+            found, prior = _LOG_ODDS * found + base, base
+        else:
+            found, prior = found + base, torch.zeros_like(base)
+        shift, scale = state.shift[:, None], state.scale[:, None]
+        return Answer(
+            found * scale + shift,
+            (prior * scale + shift).expand_as(found),
+            self._leverage(opened.embeddings, state),
+        )
+
+    def _leverage(self, embeddings: Tensor, state: LinearState) -> Tensor:
+        """Return (B, M) how far queries lie from what the support covers."""
+        centred = (embeddings.double() - state.centre[:, None]) / state.spread[:, None, None]
+        turned = centred.float().transpose(1, 2)  # (B, E, M)
+        return torch.linalg.solve_triangular(state.root, turned, upper=False).square().sum(1)
+
+
+def _read(points: SequencePoints, right: Tensor, counts: Tensor) -> tuple[Tensor, ...]:
+    """Read one support of N points: the parts of its state, from `weights` to `noise`."""
+    views = [View.of(numbers) for numbers in points.views]
+    alike = len(points.lengths) > 1 and bool((points.lengths == points.lengths[0]).all())
+    without = choose(views, right, counts, _NO_POSITIONS)
+    best = choose(views, right, counts, _EVERY) if alike else without
+    chosen = (best, without)
+    solved = [solve_views(views, right, counts, one) for one in chosen]
+    length = points.lengths[0] if alike else torch.tensor(-1)
+    known = views[0]
+    return (
+        torch.stack([one.weights for one in solved]),
+        torch.stack([one.bias for one in solved]),
+        length,
+        known.centre,
+        known.scale,
+        covariance_root(known, counts, best.shares[0], best.noise),
+        torch.stack([one.shares for one in chosen]).float(),
+        torch.stack([one.noise for one in chosen]).float(),
+    )
+
+
+def _times(numbers: Tensor, weights: Tensor) -> Tensor:
+    """Multiply numbers (B or 1, M, F) with weights (B, 2, F): (B, 2, M)."""
+    if len(numbers) == 1:
+        return (weights.flatten(0, 1) @ numbers[0].T).unflatten(0, weights.shape[:2])
+    return weights @ numbers.transpose(1, 2)
