@@ -99,10 +99,10 @@ class LinearLearner:
         ids = [model.tokenizer.prepare(text).ids for text in sequences]
         found = embed_batch(model, ids, rc="auto", batch_tokens=batch_tokens)
         embeddings = np.stack([next(iter(one.values())) for one in found]).astype(np.float32)
-        sketches = sketch_positions(sequences), sketch_words(sequences, self.kind)
+        positions, words = sketch_positions(sequences), sketch_words(sequences, self.kind)
         lengths = torch.tensor([len(text) for text in sequences])
-        numbers = (torch.from_numpy(part) for part in (embeddings, *sketches))
-        return SequencePoints(*numbers, lengths).packed()
+        sketched = (torch.from_numpy(positions), torch.from_numpy(words))
+        return SequencePoints(torch.from_numpy(embeddings), *sketched, lengths).packed()
 
     def opened(self, points: Tensor) -> SequencePoints:
         """Return rows of bytes as points; ValueError for rows of another width."""
@@ -122,8 +122,8 @@ class LinearLearner:
         if labels.task == "binary":
             share = (labels.values > 0).double().mean(1)
             base = torch.logit(share.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE))
-        found = (torch.stack(part) for part in zip(*parts, strict=True))
-        return LinearState(labels.task, *found, base, labels.shift, labels.scale)
+        found = {name: torch.stack([one[name] for one in parts]) for name in parts[0]}
+        return LinearState(task=labels.task, base=base, shift=labels.shift, scale=labels.scale, **found)
 
     @torch.no_grad()
     def answer(self, points: Tensor, state: LinearState) -> Answer:
@@ -152,26 +152,24 @@ class LinearLearner:
         return torch.linalg.solve_triangular(state.root, turned, upper=False).square().sum(1)
 
 
-def _read(points: SequencePoints, right: Tensor, counts: Tensor) -> tuple[Tensor, ...]:
-    """Read one support of N points: the parts of its state, from `weights` to `noise`."""
+def _read(points: SequencePoints, right: Tensor, counts: Tensor) -> dict[str, Tensor]:
+    """Read one support of N points: the parts of its state that are not about labels alone."""
     views = [View.of(numbers) for numbers in points.views]
     alike = len(points.lengths) > 1 and bool((points.lengths == points.lengths[0]).all())
     without = choose(views, right, counts, _NO_POSITIONS)
     best = choose(views, right, counts, _EVERY) if alike else without
-    chosen = (best, without)
-    solved = [solve_views(views, right, counts, one) for one in chosen]
-    length = points.lengths[0] if alike else torch.tensor(-1)
+    solved = [solve_views(views, right, counts, one) for one in (best, without)]
     known = views[0]
-    return (
-        torch.stack([one.weights for one in solved]),
-        torch.stack([one.bias for one in solved]),
-        length,
-        known.centre,
-        known.scale,
-        covariance_root(known, counts, best.shares[0], best.noise),
-        torch.stack([one.shares for one in chosen]).float(),
-        torch.stack([one.noise for one in chosen]).float(),
-    )
+    return {
+        "weights": torch.stack([one.weights for one in solved]),
+        "bias": torch.stack([one.bias for one in solved]),
+        "length": points.lengths[0] if alike else torch.tensor(-1),
+        "centre": known.centre,
+        "spread": known.scale,
+        "root": covariance_root(known, counts, best.shares[0], best.noise),
+        "shares": torch.stack([best.shares, without.shares]).float(),
+        "noise": torch.stack([best.noise, without.noise]).float(),
+    }
 
 
 def _times(numbers: Tensor, weights: Tensor) -> Tensor:
