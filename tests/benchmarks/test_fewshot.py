@@ -142,3 +142,32 @@ def test_a_state_has_a_bound(load: Load) -> None:
     assert lines["state size independent of the support; 1,000 examples work"] == "no"
     assert lines["a bound that no support exceeds"] == "yes"
     assert all(state["score_s"] > 0 for state in found["states"])
+
+
+def test_the_token_level_form_is_trained_and_asked(run: Run, tmp_path: Path) -> None:
+    """Both forms answer the same draws; what was kept fills a document without measuring again."""
+    folder, sizes = tmp_path / "mol_assays", range(1, 16)
+    head = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
+    for file, start in (("fsmol_train", ""), ("fsmol_valid", "Br")):
+        rows = [
+            f"{name}\t{start}{'C' * size}{end}\t{int(end in 'ON')}.0\t{size}.0\t="
+            for name in ("A", "B")
+            for size in sizes
+            for end in ENDS
+        ]
+        names = {"A": f"{file}-A", "B": f"{file}-B"}
+        packed(folder / f"{file}.tsv.xz", [head, *(names[row[0]] + row[1:] for row in rows)])
+    packed(folder / "simpd_chembl_ki.csv.xz", ["name,canonical_smiles", "a,CCCO"])
+    packed(folder / "moleculeace.csv.xz", ["name,smiles", "a,CCCN"])
+    kept, document = tmp_path / "t.json", tmp_path / "d.md"
+    printed = run("fewshot_tokens", "--data", tmp_path, "--steps", 2, "--seeds", 1, "--json", kept)
+    found = json.loads(kept.read_text())
+    assert {(row["form"], row["support"], row["assays"]) for row in found["rows"]} == {
+        (form, size, 2) for form in ("token level", "set level") for size in (16, 64)
+    }
+    assert found["episodes"] == 8 and "8 episodes of 24 molecules" in printed
+    document.write_text(
+        "a\n<!-- measured: fewshot-tokens -->\nold\n<!-- end of measured: fewshot-tokens -->\n"
+    )
+    run("fewshot_tokens", "--json", kept, "--document", document)
+    assert printed.strip() in document.read_text() and "old" not in document.read_text()
