@@ -46,7 +46,11 @@ def open_input(request: FileRequest, say: Say) -> tuple[RecordSource, str, "Sequ
 def open_source(request: FileRequest) -> RecordSource:
     """Open the input; what it does not tell about its kind, the model tells."""
     choices = {"column": request.column, "input_format": request.input_format}
-    source = open_records(request.input, kind=request.kind, **choices)
+    return with_known_kind(open_records(request.input, kind=request.kind, **choices), request)
+
+
+def with_known_kind(source: RecordSource, request: FileRequest) -> RecordSource:
+    """Return an open input as one whose kind is known: by itself, else by the model asked for."""
     asked = None if request.model is None else summarise(request.model).kind
     if asked is not None and asked not in KINDS:
         # numbers look like anything

@@ -16,6 +16,7 @@ from bio_xlstm.tasks.files.opening import (
     describe,
     open_source,
     preparation_for,
+    with_known_kind,
 )
 from bio_xlstm.tasks.files.places import check_output
 from bio_xlstm.tasks.files.prepare import Ready
@@ -93,7 +94,9 @@ def _open_source(request: PredictRequest, column: str) -> RecordSource:
         return source
     if column not in column_names(source.raw, source.format):
         return source
-    return open_source(replace(request, column=column))
+    # not opened again: standard input can be read once
+    named = RecordSource(source.raw, source.path, source.format, request.kind, column)
+    return with_known_kind(named, request)
 
 
 def _uncertain(tuned: Finetuned) -> bool:

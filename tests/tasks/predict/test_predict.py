@@ -2,8 +2,11 @@
 
 import csv
 import io
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -154,6 +157,20 @@ def test_standard_output(tuned: dict[str, str], tmp_path: Path, capsys: pytest.C
     predict_file(ask(tuned["regression"], tmp_path))
     predict_file(ask(tuned["regression"], tmp_path, output="-"))
     assert capsys.readouterr().out == (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("header", ["name,smiles,y", "name,SMILES,y"])
+def test_standard_input(
+    header: str, tuned: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream is read once, also where the column is the one of the training data."""
+    text = f"{header}\na,CCO,1\nb,C1CC,2\nc,CCCN,3\n"
+    request = ask(tuned["regression"], tmp_path, text)
+    predict_file(request)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    piped = replace(request, input="-", output=str(tmp_path / "piped.csv"))
+    assert predict_file(piped).rows == 3
+    assert (tmp_path / "piped.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
 
 
 def test_a_killed_run_resumes(tuned: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
