@@ -117,5 +117,18 @@ def test_letters_and_their_neighbours() -> None:
     found = PerLetter(1).fit(texts[:15], values[:15], task).predict(texts[15:])
     assert found[0].shape == (30, 2)
     np.testing.assert_allclose(found[0].sum(1), 1)
+    # words of three letters are rarely seen again; the letter says it all
+    right = [one.argmax(1) == truth for one, truth in zip(found, values[15:], strict=True)]
+    assert np.concatenate(right).mean() > 0.95
     plain = PerLetter(0).fit(texts[:15], values[:15], task).predict(["AC"])[0]
     assert (plain[0] == plain[1]).all() and 0 < plain[0, 1] < 0.3
+
+
+def test_neighbours_count_where_they_were_seen() -> None:
+    task = Task("per_token", ("y",), ("0", "1"))
+    values = [np.array([0, 1, 0]), np.array([0, 0, 0])] * 10
+    baseline = PerLetter(1).fit(["CAD", "EAF"] * 10, values, task)
+    assert [one[1].argmax() for one in baseline.predict(["CAD", "EAF"])] == [1, 0]
+    # the letter with other neighbours: as often as either; never seen: the shares of all
+    other, strange = (baseline.predict([text])[0][1, 1] for text in ("GAG", "GWG"))
+    assert other == pytest.approx(10 / 20, abs=0.02) and strange == pytest.approx(10 / 60)
