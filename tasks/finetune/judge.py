@@ -72,13 +72,13 @@ def coverage(plan: Plan, ends: Ends | None) -> dict[str, Any] | None:
 
 
 def main_metric(plan: Plan, metrics: list[dict[str, Any]]) -> str:
-    """Write the metric by which models of the task are compared, with its interval."""
+    """Write the metric by which models of the task are compared, with its interval and what it is a mean of."""
     name = MAIN[plan.assay.task.name]
     one = next((metric for metric in metrics if metric["metric"] == name), None)
     if one is None or one["value"] is None:
         return f"{name} does not exist" + (f" ({one['note']})" if one and one["note"] else "")
     ends = "" if one["low"] is None else f" ({one['low']:.3f} to {one['high']:.3f})"
-    return f"{name} {one['value']:.3f}{ends}"
+    return f"{name} {one['value']:.3f}{ends}" + (f", {one['note']}" if one["note"] else "")
 
 
 def _texts(plan: Plan, rows: np.ndarray) -> list[str]:

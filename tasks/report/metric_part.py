@@ -6,6 +6,7 @@ import numpy as np
 
 from bio_xlstm.tasks.assay.metrics.binary import CHANCES, DECISIONS, SCORES, auroc
 from bio_xlstm.tasks.assay.metrics.bootstrap import intervals
+from bio_xlstm.tasks.assay.metrics.judge import ENOUGH
 from bio_xlstm.tasks.assay.metrics.measure import LOWER_IS_BETTER
 from bio_xlstm.tasks.assay.metrics.multiclass import MULTICLASS
 from bio_xlstm.tasks.assay.metrics.ranking import RANKING
@@ -50,6 +51,7 @@ def metric_part(run: RunFiles) -> Markup:
         [note(line, kind="warning") for line in _doubts(run)],
         pictures([_drawn(run, name) for name in (run.main, _SECOND[run.task.name])]),
         _table(run),
+        [element("p", line) for line in _notes(run)],
         _targets(run),
         _meanings(run),
     )
@@ -128,17 +130,23 @@ def _targets(run: RunFiles) -> Markup | None:
         truth = run.values[run.tested, place]
         known = np.flatnonzero(np.isfinite(truth))
         ones = [f"{int(truth[known].sum()):,}"] if labels else []
+        # as in means over labels: of a class that hardly occurs nothing can be said
+        least = min((truth[known] == one).sum() for one in (0, 1)) if labels else len(known)
+        if least < ENOUGH:
+            rows.append((target, f"{len(known):,}", *ones, *("–" for _ in said)))
+            continue
         rows.append((target, f"{len(known):,}", *ones, *(
             _one(function, truth[known], numbers[known, place], run.metrics["seed"]) for numbers in said.values()
         )))  # fmt: skip
     names = ("target", "test rows", *(("positive",) if labels else ()), *said)
     what = "AUROC" if labels else "Spearman correlation"
-    return table(names, rows, title=f"{what} of every target (95 % interval)")
+    rule = f"of {ENOUGH} rows or more" + (" of both classes" if labels else "")
+    return table(names, rows, title=f"{what} of every target {rule} (95 % interval)")
 
 
 def _one(function: Function, truth: np.ndarray, said: np.ndarray, seed: int) -> str:
     """Write a metric of one target."""
-    if len(truth) < 2 or not np.isfinite(said).all():
+    if not np.isfinite(said).all():
         return "–"
     ends = intervals(
         lambda rows: {"": function(truth[rows], said[rows])}, len(truth), draws=_DRAWS, seed=seed
@@ -150,7 +158,6 @@ def _meanings(run: RunFiles) -> Markup:
     """Explain metrics and baselines."""
     known = _DEFINITIONS[run.task.name]
     names = [one["metric"] for one in run.metrics["test"]]
-    notes = dict.fromkeys(one["note"] for one in run.metrics["test"] if one["note"])
     terms = [
         element("div", element("dt", name), element("dd", known[name][1])) for name in names if name in known
     ]
@@ -162,8 +169,20 @@ def _meanings(run: RunFiles) -> Markup:
         "details",
         element("summary", "What the metrics and baselines are"),
         element("dl", terms, simple),
-        [element("p", line) for line in notes],
     )
+
+
+def _notes(run: RunFiles) -> list[str]:
+    """Say what metrics are means of, or why they or their intervals do not exist; with the metrics meant."""
+    found: dict[str, list[str]] = {}
+    for one in run.metrics["test"]:
+        if one["note"]:
+            found.setdefault(one["note"], []).append(one["metric"])
+    every = len(run.metrics["test"])
+    return [
+        f"{'All metrics' if len(names) == every else ', '.join(names)}: {note}."
+        for note, names in found.items()
+    ]
 
 
 def _models(run: RunFiles) -> dict[str, list[dict[str, object]]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bio_xlstm.tasks.assay.metrics.judge import ENOUGH
 from bio_xlstm.tasks.assay.metrics.measure import LOWER_IS_BETTER, compare
 from bio_xlstm.tasks.report.run_files import RunFiles
 from bio_xlstm.tasks.report.tables import metric, with_interval
@@ -33,7 +34,12 @@ def judge_run(run: RunFiles) -> Verdict:
     ahead = sign * (own["value"] - other["value"])
     gain = _gain(run, name)
     apart = gain is not None and _is_apart(gain)
-    measured = f"{run.main} {metric(own['value'])} against {metric(other['value'])}"
+    meant = f" ({own['note']})" if own["note"] else ""
+    measured = f"{run.main} {metric(own['value'])} against {metric(other['value'])}{meant}"
+    few = too_few(run)
+    if few:
+        words = f"{few} it cannot be told which is better, the model or the baseline {name!r}: {measured}."
+        return Verdict(words, "warning")
     difference = "" if gain is None else f"; difference {with_interval(*gain)}, on the same sequences"
     if not ahead:
         return Verdict(f"No better than the baseline {name!r}: {measured}. {_ADVICE}", "warning")
@@ -48,6 +54,19 @@ def judge_run(run: RunFiles) -> Verdict:
     return Verdict(words, "good")
 
 
+def too_few(run: RunFiles) -> str:
+    """Say why the test part is too small to compare models; nothing where it is not."""
+    count = len(run.tested)
+    if count < FEWEST:
+        return f"With {count} test {'row' if count == 1 else 'rows'}"
+    if run.task.name != "binary" or not run.has_rows:
+        return ""
+    least = min(int((run.values[run.tested, 0] == place).sum()) for place in (0, 1))
+    return f"With {least} test {'row' if least == 1 else 'rows'} of one class" if least < ENOUGH else ""
+
+
+# test rows below which no model is called the better one
+FEWEST = 10
 _CHANCE = "The difference is within what the choice of test sequences explains."
 _ADVICE = "Prefer the simpler model unless other measures below speak against it."
 

@@ -10,8 +10,11 @@ from bio_xlstm.tasks.assay.metrics.ranking import PROTEINGYM_CLASSES, PROTEINGYM
 from bio_xlstm.tasks.assay.metrics.regression import NAN, REGRESSION, Function
 from bio_xlstm.tasks.assay.task import Task
 
-# labels with fewer rows of either class are left out of means over labels
+# labels with fewer rows of either class are left out of means over labels, and have no bootstrap interval: the same
+# one or two rows are drawn again and again, and what is seen is how alike they are to themselves
 ENOUGH = 5
+# decisions that rest on the rows of one class
+_BALANCED = ("mcc", "f1", "balanced_accuracy")
 
 Table = Mapping[str, tuple[Function, str]]
 Values = np.ndarray | Sequence[np.ndarray]
@@ -29,9 +32,12 @@ class Judge:
         width: int = 1,
         why: str = "",
         notes: dict[str, str] | None = None,
+        few: dict[str, str] | None = None,
     ) -> None:
         self.compute, self.count, self.definitions = compute, count, definitions
         self.width, self.why, self.notes = width, why, notes or {}
+        # why a metric has no interval
+        self.few = few or {}
 
 
 def judge(task: Task, values: Values, predicted: Values) -> Judge:
@@ -62,7 +68,7 @@ def judge_variants(values: np.ndarray, classes: np.ndarray, scores: np.ndarray) 
         }
 
     words = {name: definition for name, (_, definition) in (PROTEINGYM_VALUES | PROTEINGYM_CLASSES).items()}
-    return Judge(compute, len(values), words, why=_why(values))
+    return Judge(compute, len(values), words, why=_why(values), few=_few(classes, tuple(PROTEINGYM_CLASSES)))
 
 
 def mean_of(judges: Sequence[Judge], groups: np.ndarray, what: str) -> Judge:
@@ -105,7 +111,8 @@ def _classes(truth: np.ndarray, scores: np.ndarray) -> Judge:
     notes = (
         {} if chances else dict.fromkeys((*DECISIONS, *CHANCES), "the scores are no probabilities (0 to 1)")
     )
-    return Judge(compute, len(truth), words, why=_why(truth), notes=notes)
+    few = _few(truth, (*SCORES, *_BALANCED))
+    return Judge(compute, len(truth), words, why=_why(truth), notes=notes, few=few)
 
 
 def _of_classes(truth: np.ndarray, scores: np.ndarray, chances: bool) -> dict[str, float]:
@@ -177,6 +184,15 @@ def _tokens(truth: list[np.ndarray], said: list[np.ndarray]) -> Judge:
     words = {name: f"over all letters: {definition}" for name, (_, definition) in MULTICLASS.items()}
     width = max(1, sum(len(classes) for classes, _ in pairs) // max(len(pairs), 1))
     return Judge(compute, len(pairs), words, width=width)
+
+
+def _few(classes: np.ndarray, names: Sequence[str]) -> dict[str, str]:
+    """Say of metrics of two classes why they have no interval."""
+    known = classes[~np.isnan(classes)]
+    least = int(min((known == 0).sum(), (known == 1).sum()))
+    if least >= ENOUGH:
+        return {}
+    return dict.fromkeys(names, f"no interval: {least} {'row' if least == 1 else 'rows'} of one class")
 
 
 def _mean(found: Sequence[float]) -> float:

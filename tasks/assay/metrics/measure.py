@@ -26,8 +26,9 @@ def measure(
     """Measure predictions (shapes: see `Task`) against values (N, T), NaN where missing; per_token: lists of N.
 
     Of several targets or labels, metrics are means over them (`macro_` for labels). `low` and `high` are the 95 %
-    bootstrap interval over sequences (percentiles; `bootstrap` draws, fewer for large sets, none for 0). What does
-    not exist, such as AUROC of one class, has value None and a note. Rows without prediction (NaN) do not count.
+    bootstrap interval over sequences (percentiles; `bootstrap` draws, fewer for large sets, none for 0, and none for
+    what rests on less than 5 rows of a class). What does not exist, such as AUROC of one class, has value None and a
+    note. Rows without prediction (NaN) do not count.
     """
     return summarise(judge(task, values, predicted), bootstrap=bootstrap, seed=seed)
 
@@ -38,8 +39,9 @@ def summarise(found: Judge, *, bootstrap: int = 1000, seed: int = 0) -> list[Met
     ends = intervals(found.compute, found.count, draws=bootstrap, seed=seed, width=found.width)
     metrics = []
     for name, value in point.items():
-        low, high = ends.get(name, (None, None))
-        note = found.notes.get(name, "") or ("" if np.isfinite(value) else found.why)
+        few = found.few.get(name, "")
+        low, high = (None, None) if few else ends.get(name, (None, None))
+        note = found.notes.get(name, "") or (few if np.isfinite(value) else found.why)
         one = measured(name, value, found.definitions[name], note)
         metrics.append(one._replace(low=low, high=high) if one.value is not None else one)
     return metrics
@@ -68,7 +70,7 @@ def compare(
         return {name: sign * (first.compute(rows)[name] - second.compute(rows)[name])}
 
     ends = intervals(difference, first.count, draws=bootstrap, seed=seed, width=2 * first.width)
-    low, high = ends.get(name, (None, None))
+    low, high = (None, None) if name in first.few else ends.get(name, (None, None))
     words = f"how much better in {name}, on the same sequences"
     return measured(f"gain_{name}", difference(np.arange(first.count))[name], words)._replace(
         low=low, high=high

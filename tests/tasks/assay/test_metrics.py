@@ -6,7 +6,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from bio_xlstm.tasks.assay.metrics import binary, multiclass, ranking, regression
-from bio_xlstm.tasks.assay.metrics.measure import compare, measure
+from bio_xlstm.tasks.assay.metrics.judge import judge_variants
+from bio_xlstm.tasks.assay.metrics.measure import compare, measure, summarise
 from bio_xlstm.tasks.assay.task import Task
 
 RNG = np.random.default_rng(0)
@@ -141,6 +142,23 @@ def test_multilabel_is_the_mean_over_labels_with_enough_of_both() -> None:
     ]
     assert found["macro_auroc"].value == pytest.approx(np.mean(expected))
     assert found["macro_auroc"].note.startswith("mean of 2 of 3 labels")
+
+
+@pytest.mark.parametrize(
+    ("positive", "words"), [(1, "1 row of one class"), (4, "4 rows of one class"), (5, "")]
+)
+def test_few_rows_of_a_class_have_no_interval(positive: int, words: str) -> None:
+    """One positive above all others would be drawn as the only one, and AUROC be 1.000 (1.000 to 1.000)."""
+    values, task = np.zeros((40, 1)), Task("binary", ("y",), ("a", "b"))
+    values[:positive] = 1
+    chances = np.linspace(0.9, 0.1, 40)[:, None]
+    found = as_dict(measure(task, values, chances, bootstrap=50))
+    assert found["auroc"].value == 1 and (found["auroc"].low is None) == bool(words)
+    assert found["auroc"].note == (f"no interval: {words}" if words else "")
+    assert found["mcc"].note == found["auroc"].note and found["accuracy"].low is not None
+    assert (compare(task, values, chances, 1 - chances, bootstrap=50).low is None) == bool(words)
+    ranked = judge_variants(values[:, 0], values[:, 0], chances[:, 0])
+    assert (as_dict(summarise(ranked, bootstrap=50))["auc"].low is None) == bool(words)
 
 
 def test_several_targets_are_averaged() -> None:
