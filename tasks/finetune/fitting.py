@@ -11,6 +11,7 @@ from bio_xlstm.tasks.finetune.answers import Answers
 from bio_xlstm.tasks.finetune.closed_form import Chosen, in_words
 from bio_xlstm.tasks.finetune.curves import draw_tuning
 from bio_xlstm.tasks.finetune.directory import load_member, member_folder, save_member
+from bio_xlstm.tasks.finetune.folder import members_folder
 from bio_xlstm.tasks.finetune.frozen import Embedded, answer_embedded, fit_frozen
 from bio_xlstm.tasks.finetune.member import Member
 from bio_xlstm.tasks.finetune.plan import Plan
@@ -61,7 +62,7 @@ def fit_member(
         return Fitted(member, answer_embedded(plan, member, embedded, every), record, chosen)
     from bio_xlstm.tasks.finetune.tune import tune_member
 
-    kept = member_folder(folder.path / "members", number)
+    kept = member_folder(members_folder(folder), number)
     about = kept / "record.json"
     if about.is_file():
         say(f"member {number + 1} was trained before")

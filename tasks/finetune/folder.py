@@ -62,6 +62,18 @@ def begin_folder(request: FinetuneRequest) -> RunFolder:
     return folder
 
 
+def clear_scaffolding(folder: RunFolder) -> None:
+    """Remove what a finished run needs no more: checkpoints, and members as they were kept to go on from."""
+    for checkpoint in folder.path.glob("member-*.ckpt"):
+        checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(members_folder(folder), ignore_errors=True)
+
+
+def members_folder(folder: RunFolder) -> Path:
+    """Return where members of an unfinished run are kept."""
+    return folder.path / "members"
+
+
 def identity(request: FinetuneRequest) -> dict[str, Any]:
     """Return what tells one run from another: its settings and its data."""
     path = Path(request.input)

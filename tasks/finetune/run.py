@@ -16,7 +16,7 @@ from bio_xlstm.tasks.finetune.calibrated import Calibrated, calibrate
 from bio_xlstm.tasks.finetune.card import card
 from bio_xlstm.tasks.finetune.directory import about_record, member_folder, save_about, save_member
 from bio_xlstm.tasks.finetune.fitting import Fitted, fit_member
-from bio_xlstm.tasks.finetune.folder import begin_folder, check_folder
+from bio_xlstm.tasks.finetune.folder import begin_folder, check_folder, clear_scaffolding
 from bio_xlstm.tasks.finetune.frozen import Embedded, embed_all
 from bio_xlstm.tasks.finetune.judge import coverage, judge_baselines, judged, main_metric, tested_rows
 from bio_xlstm.tasks.finetune.learning_curve import learning_curve
@@ -177,6 +177,7 @@ def _write(
 
     write_report(output, record)
     save_about(output, record, domain)
+    clear_scaffolding(RunFolder(output))
     return FinetuneResult(output, metrics, _lines(plan))
 
 

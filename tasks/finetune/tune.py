@@ -77,7 +77,6 @@ def tune_member(
     settings = training_settings(plan, len(train), batch)
     module = _module(plan, member, train, settings, seed)
     checkpoint = folder.path / f"member-{number + 1}.ckpt"
-    minutes = request.max_minutes
     with quiet(), StopRequest() as stop:
         watch = Watch(
             validation,
@@ -86,7 +85,7 @@ def tune_member(
             epoch_steps=data.epoch_steps,
             steps=settings.steps,
             patience=request.patience,
-            deadline=begun + 60 * minutes if minutes else math.inf,
+            deadline=deadline(plan, number, begun),
             say=say,
         )
         trainer = make_trainer(settings, module.model, folder, [watch])
@@ -98,6 +97,15 @@ def tune_member(
     tuned = _finished(plan, module, member, chosen, one.train)
     seconds = time.monotonic() - begun
     return tuned, {"curve": watch.curve, "best_epoch": watch.best_epoch, "seconds": round(seconds, 1)}
+
+
+def deadline(plan: Plan, number: int, begun: float) -> float:
+    """Return when a member has to be done: what is left of --max-time is shared by it and all that come after it."""
+    minutes = plan.request.max_minutes
+    if not minutes:
+        return math.inf
+    now, left = time.monotonic(), len(plan.rounds) * plan.request.ensemble - number
+    return now + max(0.0, begun + 60 * minutes - now) / left
 
 
 def _fit(trainer: Trainer, module: Tuning, data: TuningData, checkpoint: Path) -> None:

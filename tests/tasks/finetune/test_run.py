@@ -2,7 +2,9 @@
 
 import csv
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,39 @@ def test_time_that_is_up_keeps_the_best_so_far(ask_finetune: Ask) -> None:
     curve = json.loads((Path(request.output) / "metrics.json").read_text())["members"][0]["training"]["curve"]
     assert len(curve) == 2
     check_directory(request)
+
+
+def test_members_share_the_time_that_is_left(ask_finetune: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bio_xlstm.tasks.finetune import tune
+
+    request = ask_finetune(method="full", epochs=1, max_minutes=3000, ensemble=3)
+    ends = []
+
+    class Noting(tune.Watch):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            ends.append((self.deadline - time.monotonic()) / 60)
+
+    monkeypatch.setattr(tune, "Watch", Noting)
+    finetune(request)
+    # none has used its share up: what is over goes to those that come after it
+    assert ends == pytest.approx([1000, 1500, 3000], abs=20)
+    plan = make_plan(request, print)
+    # the first member took all of it
+    now = time.monotonic()
+    assert tune.deadline(plan, 1, now - 1e6) == pytest.approx(now, abs=20)
+    assert tune.deadline(make_plan(replace(request, max_minutes=0), print), 1, now) == float("inf")
+
+
+def test_a_finished_model_keeps_no_scaffolding(ask_finetune: Ask) -> None:
+    request = ask_finetune(method="full", ensemble=2)
+    finetune(request)
+    folder = Path(request.output) / "training"
+    assert not list(folder.glob("*.ckpt")) and not (folder / "members").exists()
+    assert (folder / "curves.png").is_file() and (folder / "identity.json").is_file()
+    assert len(load_finetuned(request.output).members) == 2
+    with pytest.raises(OutputError, match="already holds a fine-tuned model"):
+        finetune(request)
 
 
 def test_baselines_stand_beside(ask_finetune: Ask) -> None:
