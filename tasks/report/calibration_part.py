@@ -1,15 +1,17 @@
 """Whether uncertainty means what it says: intervals that cover, probabilities that come true, what lies far away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 
 from bio_xlstm.tasks.assay.metrics.binary import CUT, auroc
+from bio_xlstm.tasks.assay.metrics.judge import ENOUGH
 from bio_xlstm.tasks.assay.metrics.regression import rmse, spearman
 from bio_xlstm.tasks.report.curves import Bin, reliability, wilson
 from bio_xlstm.tasks.report.interval_plot import Row, interval_plot
 from bio_xlstm.tasks.report.markup import Inside, Markup, element, joined
-from bio_xlstm.tasks.report.plot import Plot, diagonal, line, picture, whiskers
+from bio_xlstm.tasks.report.plot import Plot, Point, diagonal, dots, line, picture, whiskers
 from bio_xlstm.tasks.report.run_files import RunFiles
 from bio_xlstm.tasks.report.scale import shares
 from bio_xlstm.tasks.report.tables import metric, note, number, percent, pictures, table
@@ -17,6 +19,8 @@ from bio_xlstm.tasks.report.tables import metric, note, number, percent, picture
 TITLE = "Calibration and domain"
 # targets whose coverage is taken apart
 _TARGETS = 4
+# rows below which an order of them, or a frequency, is chance
+_FEWEST = 10
 
 
 def calibration_part(run: RunFiles) -> Markup:
@@ -125,11 +129,25 @@ def _reliability(run: RunFiles) -> Iterator[Markup]:
     marks = [
         diagonal(plot),
         whiskers(plot, [(one.chance, one.low, one.high) for one in bins], 0, strong=True),
-        line(plot, [(one.chance, one.frequency) for one in bins], 0, dotted=True),
+        [line(plot, _points(some), 0) for some in connected(bins)],
+        dots(plot, _points(bins), 0, radius=3),
     ]
-    caption = f"Reliability of {what}, 10 bins of equal width, 95 % intervals (Wilson). Dashed: perfect calibration."
+    caption = (
+        f"Reliability of {what}, 10 bins of equal width, 95 % intervals (Wilson). Bins of {_FEWEST} and more are "
+        "joined. Dashed: perfect calibration."
+    )
     yield picture(plot, marks, alt=f"Reliability diagram of {what}", caption=caption)
     yield table(("probability", "came true", "95 % interval", "count"), map(_bin, bins), title="Bins")
+
+
+def _points(bins: Iterable[Bin]) -> list[Point]:
+    return [(one.chance, one.frequency) for one in bins]
+
+
+def connected(bins: list[Bin]) -> list[list[Bin]]:
+    """Return the runs of neighbouring bins that hold enough to be joined."""
+    runs = [list(some) for full, some in groupby(bins, lambda one: one.size >= _FEWEST) if full]
+    return [some for some in runs if len(some) > 1]
 
 
 def _bin(one: Bin) -> tuple[Inside, ...]:
@@ -165,14 +183,14 @@ def _errors(run: RunFiles, mine: np.ndarray) -> tuple[tuple[str, str], tuple[str
         return ("accuracy", "mean top probability"), (metric(_mean(right)), metric(top))
     known = np.isfinite(truth) & np.isfinite(said)
     true, guess = truth[known], said[known]
-    enough = len(true) > 1
     if run.task.numeric:
-        order = metric(spearman(true, guess) if enough else None)
+        order = metric(spearman(true, guess) if len(true) >= _FEWEST else None)
         if run.task.name == "ranking":
             return ("Spearman", "least similar"), (order, metric(_least(run, mine)))
-        return ("RMSE", "Spearman"), (metric(rmse(true, guess) if enough else None), order)
+        return ("RMSE", "Spearman"), (metric(rmse(true, guess) if len(true) > 1 else None), order)
     right = (guess >= CUT) == (true == 1)
-    return ("accuracy", "AUROC"), (metric(_mean(right)), metric(auroc(true, guess) if enough else None))
+    both = min((true == one).sum() for one in (0, 1)) >= ENOUGH
+    return ("accuracy", "AUROC"), (metric(_mean(right)), metric(auroc(true, guess) if both else None))
 
 
 def _mean(found: np.ndarray) -> float:

@@ -2,18 +2,19 @@
 
 LIGHT = """
   --ground: #ffffff; --panel: #f5f7f9; --ink: #1b2026; --faint: #5a6570; --edge: #d4dae0; --link: #0b5cad;
-  --good: #e3f4e6; --warning: #fdf0d5; --good-edge: #2c8a43; --warning-edge: #b87400;
+  --good: #e3f4e6; --warning: #fdf0d5; --good-edge: #2c8a43; --warning-edge: #b87400; --shade: #1b202666;
   --c0: #0b66c2; --c1: #c65102; --c2: #0a8468; --c3: #a33c8f; --c4: #7a6a00; --c5: #1b8fb5; --c6: #c0392b;
   --c7: #59636e;
 """
 DARK = """
   --ground: #14181c; --panel: #1d2329; --ink: #e6e9ec; --faint: #a2adb8; --edge: #3a434c; --link: #79b8ff;
-  --good: #17301d; --warning: #37290c; --good-edge: #4fb368; --warning-edge: #d99a2b;
+  --good: #17301d; --warning: #37290c; --good-edge: #4fb368; --warning-edge: #d99a2b; --shade: #e6e9ec66;
   --c0: #5aa9f7; --c1: #f28b4b; --c2: #45c4a1; --c3: #d983c7; --c4: #cdb93f; --c5: #67c7e6; --c6: #ef7b6e;
   --c7: #a5b0bb;
 """
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 5", "1 2", "12 4", "3 6")
 
+# shades at the edges of what scrolls; covers of the colour of the ground, which move along, hide them at its ends
 _RULES = """
 * { box-sizing: border-box; }
 html { color-scheme: light dark; -webkit-text-size-adjust: 100%; }
@@ -31,7 +32,11 @@ pre { background: var(--panel); border: 1px solid var(--edge); border-radius: 6p
 p.note, p.good, p.warning { border-left: 4px solid var(--edge); background: var(--panel); padding: .5rem .8rem; }
 p.good { background: var(--good); border-color: var(--good-edge); }
 p.warning { background: var(--warning); border-color: var(--warning-edge); }
-.scroll { overflow-x: auto; margin: 0 0 1.2rem; }
+.scroll { overflow-x: auto; margin: 0 0 1.2rem; background:
+  linear-gradient(to right, var(--ground) 40%, transparent) left / 3rem 100% no-repeat local,
+  linear-gradient(to left, var(--ground) 40%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to right, var(--shade), transparent) left / 1rem 100% no-repeat scroll,
+  linear-gradient(to left, var(--shade), transparent) right / 1rem 100% no-repeat scroll; }
 .title { color: var(--faint); font-size: .9rem; margin: 1rem 0 .1rem; }
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
 th, td { text-align: left; padding: .28rem .9rem .28rem 0; border-bottom: 1px solid var(--edge); vertical-align: top;
@@ -79,7 +84,8 @@ _NARROW = """
 """
 _PAPER = """
   body { font-size: 10pt; } nav { display: none; } header, main, footer { max-width: none; }
-  figure, .cards li, tr, pre { break-inside: avoid; } h2 { break-after: avoid; } .scroll { overflow: visible; }
+  figure, .cards li, tr, pre { break-inside: avoid; } h2 { break-after: avoid; }
+  .scroll { overflow: visible; background: none; }
   table { font-size: 8pt; } .numbers td { white-space: normal; }
   th, td, .numbers td { min-width: 0; padding-right: .5rem; } * { print-color-adjust: exact; }
 """

@@ -88,6 +88,26 @@ def test_without_baselines_nothing_is_claimed(make_run: Make) -> None:
 def test_few_test_rows_are_called_few(make_run: Make) -> None:
     _, document = read(make_run(rows=8))
     assert "Only 4 test sequences: the numbers below say little." in document.text
+    # however far apart models are on four rows, none is called the better one
+    for noise, other in ((0.1, 3), (3, 0.1)):
+        _, document = read(make_run(rows=8, noise=noise, baseline_noise=other))
+        assert "With 4 test rows it cannot be told which is better" in document.text
+        assert "Prefer the simpler model" not in document.text
+        assert "Better than every baseline" not in document.text
+    _, document = read(make_run(rows=20, noise=0.1, baseline_noise=3))
+    assert "it cannot be told" not in document.text
+
+
+def test_no_order_of_two_rows_is_measured(make_run: Make) -> None:
+    folder = make_run()
+    lines = (folder / "predictions.csv").read_text().splitlines()
+    far = [line.replace(",0.7,", ",0.1,") if line.startswith(("1,", "3,")) else line for line in lines]
+    (folder / "predictions.csv").write_text("\n".join(far) + "\n")
+    text, _ = read(folder)
+    found = re.findall(r'<th scope="row">(inside|outside)</th>((?:<td>[^<]*</td>)+)', text)
+    cells = {name: re.findall("<td>([^<]*)</td>", row) for name, row in found}
+    assert cells["inside"][0] == "28" and cells["inside"][2] != "–"
+    assert cells["outside"][0] == "2" and cells["outside"][1] != "–" and cells["outside"][2] == "–"
 
 
 def test_the_same_files_give_the_same_report(make_run: Make) -> None:
@@ -109,6 +129,10 @@ def test_light_dark_and_paper_have_a_style() -> None:
     rules = style()
     assert rules.count("{") == rules.count("}") and "<" not in rules
     assert "prefers-color-scheme: dark" in rules and "@media print" in rules
+    # a table that goes on beyond the edge shows a shade there, which moves away at its end
+    (scroll,) = re.findall(r"\.scroll \{ overflow-x: auto;([^}]*)\}", rules)
+    assert scroll.count("var(--shade)") == scroll.count("local") == 2
+    assert rules.count("--shade: #") == 2 and ".scroll { overflow: visible; background: none; }" in rules
 
 
 @pytest.mark.parametrize(
