@@ -245,7 +245,9 @@ def test_what_is_refused(ask: Ask, tiny_models: dict[str, str], tmp_path: Path) 
         ask(None)
     with pytest.raises(ConfigError, match="--allow-invalid: prediction from a support needs molecules"):
         ask(allow_invalid=True)
-    with pytest.raises(ConfigError, match="--kind tokens: prediction from a support reads molecules, proteins"):
+    with pytest.raises(
+        ConfigError, match="--kind tokens: prediction from a support reads molecules, proteins"
+    ):
         ask(kind="tokens")
     with pytest.raises(ConfigError, match="--coverage must be at least 0.5 and below 1, not 0.2"):
         ask(coverage=0.2)
