@@ -1,5 +1,6 @@
 """The head of a fine-tuned model: features to outputs, outputs to what the task asks for."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -83,11 +84,13 @@ class PredictionHead(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that `of` needs."""
         found = {**self.state_dict(), **{name: getattr(self, name) for name in _UNITS}}
+        found["spread"] = packed(self.spread)
         return {name: part.detach().cpu().contiguous() for name, part in found.items()}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], link: str) -> Self:
-        """Put together what `tensors` took apart; KeyError where a tensor is missing."""
+        """Put together what `tensors` took apart; KeyError where a tensor is missing, ValueError where one is cut."""
+        tensors = {**tensors, "spread": unpacked(tensors["spread"])}
         lift = None
         if "lift.landmarks" in tensors:
             lift = RadialLift(*(tensors[f"lift.{name}"] for name in ("landmarks", "gamma", "root")))
@@ -107,3 +110,27 @@ class PredictionHead(nn.Module):
                 else:
                     setattr(self, name, new)
         return self
+
+
+def packed(matrix: Tensor) -> Tensor:
+    """Return the upper triangle (M * (M + 1) / 2,) of a matrix (M, M) that has nothing below it; others unchanged."""
+    if not matrix.numel() or bool(matrix.tril(-1).any()):
+        return matrix
+    return matrix[_upper(len(matrix), matrix)]
+
+
+def unpacked(found: Tensor) -> Tensor:
+    """Return the matrix that was packed; one that was not, as files of before hold it, is unchanged."""
+    if found.dim() != 1:
+        return found
+    size = (math.isqrt(8 * len(found) + 1) - 1) // 2
+    if size * (size + 1) // 2 != len(found):
+        raise ValueError(f"spread has {len(found)} numbers, which make no triangle")
+    matrix = found.new_zeros(size, size)
+    matrix[_upper(size, found)] = found
+    return matrix
+
+
+def _upper(size: int, like: Tensor) -> Tensor:
+    """Mark the diagonal and what is above it, (M, M)."""
+    return torch.ones(size, size, dtype=torch.bool, device=like.device).triu()

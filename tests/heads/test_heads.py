@@ -93,6 +93,24 @@ def test_a_head_knows_values_that_differ_in_their_last_digits() -> None:
     assert float(PredictionHead.of(old, "identity").predict(points)[0, 0]) == pytest.approx(1e9, rel=1e-6)
 
 
+def test_of_the_spread_only_its_triangle_is_kept() -> None:
+    torch.manual_seed(0)
+    points = torch.randn(6, 5)
+    head = PredictionHead(5, 1, "identity").set_(noise=torch.ones(1), spread=torch.randn(6, 6).triu())
+    kept = head.tensors()
+    assert kept["spread"].shape == (21,)
+    wanted = head.deviation(points)
+    # files of before hold all of it
+    for found in (kept, {**kept, "spread": head.spread}):
+        again = PredictionHead.of(found, "identity")
+        torch.testing.assert_close(again.spread, head.spread, rtol=0, atol=0)
+        torch.testing.assert_close(again.deviation(points), wanted, rtol=0, atol=0)
+    full = head.set_(spread=torch.randn(6, 6))
+    assert full.tensors()["spread"].shape == (6, 6)
+    with pytest.raises(ValueError, match="spread has 20 numbers, which make no triangle"):
+        PredictionHead.of({**kept, "spread": kept["spread"][1:]}, "identity")
+
+
 def test_a_head_without_spread_knows_no_deviation() -> None:
     assert PredictionHead(5, 1, "identity").deviation(torch.zeros(2, 5)) is None
 
