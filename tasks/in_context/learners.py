@@ -59,9 +59,8 @@ def learner_for_state(path: str) -> str:
 
 
 def _kind_of_table(path: str, column: str | None) -> str:
-    """Return the kind of sequence that a table holds; molecules where it does not tell."""
+    """Return the kind of sequence that a table holds, molecules where it does not tell; InputError for no table."""
     try:
         return read_whole(path, column=column, kind=None, limit=None).kind
     except InputError:
-        # what is wrong with the table is said by those who read it
-        return "smiles"
+        return read_whole(path, column=column, kind="smiles", limit=None).kind

@@ -249,6 +249,9 @@ def test_kinds_do_not_mix(ask: Ask, tiny_learner: str) -> None:
         predict_in_context(ask(queries=library, name="new.csv", model=tiny_learner))
     with pytest.raises(InputError, match="labelled.csv holds molecules, but the learner reads proteins"):
         predict_in_context(ask(molecules))
+    # what is wrong with the support is said first, not what that would mean for the library
+    with pytest.raises(InputError, match=r"labelled\.csv: the file is empty"):
+        predict_in_context(ask("", model=None))
 
 
 def test_repeats_and_long_names(ask: Ask, tmp_path: Path) -> None:
