@@ -8,10 +8,11 @@ import numpy as np
 from bio_xlstm.tasks.fewshot.assay import Assay
 
 FEWEST_QUERIES = 8
-RULE = (
-    f"an assay counts for a support size where every draw leaves {FEWEST_QUERIES} or more queries, in classification "
-    "of both classes, and holds examples of both"
-)
+_LEAVES = f"an assay counts for a support size where every draw leaves {FEWEST_QUERIES} or more queries"
+RULES = {
+    "classification": f"{_LEAVES}, of both classes, and holds examples of both",
+    "regression": f"{_LEAVES} whose value is known, and not all of one value",
+}
 
 
 class Draws(NamedTuple):

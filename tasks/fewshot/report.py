@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bio_xlstm.tasks.evaluate.report import table
-from bio_xlstm.tasks.fewshot.draws import RULE
+from bio_xlstm.tasks.fewshot.draws import RULES
 from bio_xlstm.tasks.fewshot.measure import CLASSIFICATION, INTERVALS, REGRESSION
 from bio_xlstm.tasks.fewshot.methods.choose import METHODS
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
@@ -33,7 +33,7 @@ def as_json(
         "columns": {name: value for name, value in assays.columns._asdict().items() if value},
         "counts": assays.counts,
         "notes": assays.notes,
-        "rule": RULE,
+        "rule": RULES[request.task],
         "seeds": list(request.draws),
         "assays_measured": {str(size): _measured(parts, size) for size in request.sizes},
         "left_out": _left_out(parts),
@@ -73,7 +73,7 @@ def summary(parts: Sequence[Part], rows: Sequence[Row], request: FewshotRequest)
     for method in request.chosen:
         lines.append(_line(method, width, (_cell(found.get((method, size))) for size in sizes)))
     counts = (f"{_measured(parts, size)} of {len(parts)}" for size in sizes)
-    return [*lines, _line("assays", width, counts), f"rule: {RULE}"]
+    return [*lines, _line("assays", width, counts), f"rule: {RULES[request.task]}"]
 
 
 def _line(name: str, width: int, cells: Any) -> str:

@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bio_xlstm.errors import InputError
-from bio_xlstm.tasks.assay.labels import read_labels
+from bio_xlstm.tasks.assay.assay import Issue
+from bio_xlstm.tasks.assay.labels import Labels, read_labels
 from bio_xlstm.tasks.assay.reading import Table, read_whole
 from bio_xlstm.tasks.assay.sequences import clean_sequences
+from bio_xlstm.tasks.assay.table import UNLABELLED, judge
 from bio_xlstm.tasks.evaluate.facts import read_flat
 from bio_xlstm.tasks.fewshot.assay import Assay
 from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
 from bio_xlstm.tasks.fewshot.columns import Chosen, choose
+from bio_xlstm.tasks.fewshot.molecules import Rows, assay_of
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.in_context.bounds import unsigned_column
 from bio_xlstm.tasks.in_context.spelling import spelled
@@ -21,6 +24,9 @@ from bio_xlstm.tokenizers import TOKENIZERS
 
 TRAIN, TEST = frozenset(("train", "training")), frozenset(("test", "testing"))
 YES = frozenset(("1", "1.0", "true", "yes"))
+# rows that notes name one by one
+_SHOWN = 5
+_REASONS = {UNLABELLED: "without a value", "error": "values that cannot be read"}
 
 
 class Assays(NamedTuple):
@@ -33,19 +39,6 @@ class Assays(NamedTuple):
     counts: dict[str, int]
     """rows of the file, and of them those that do not count, by reason"""
     notes: list[str]
-
-
-class _Rows(NamedTuple):
-    """Hold the usable rows of the file, R of them, column by column."""
-
-    assays: list[str]
-    texts: list[str]
-    flat: list[str]
-    values: np.ndarray
-    relations: np.ndarray
-    pool: np.ndarray
-    asked: np.ndarray
-    marked: np.ndarray
 
 
 def read_assays(request: FewshotRequest) -> Assays:
@@ -61,7 +54,7 @@ def read_assays(request: FewshotRequest) -> Assays:
         members.setdefault(name, []).append(row)
     # an assay in which everything is contradictory holds no molecule
     assays = [
-        _assay(name, members[name], rows, library, counts, numeric=request.numeric)
+        assay_of(name, members[name], rows, library, counts, numeric=request.numeric)
         for name in sorted(members)
     ]
     return Assays(table.name, chosen, assays, smiles, dict(counts), notes)
@@ -76,66 +69,51 @@ def _library(texts: list[str]) -> tuple[list[str], np.ndarray]:
     return smiles, np.array([numbers[written[text]] for text in texts], np.int64)
 
 
-def _assay(
-    name: str, members: list[int], rows: _Rows, library: np.ndarray, counts: Counter[str], *, numeric: bool
-) -> Assay:
-    """Count every molecule once: classes that contradict each other not at all, numbers by their mean."""
-    same: dict[str, list[int]] = {}
-    for row in members:
-        same.setdefault(rows.flat[row], []).append(row)
-    counts["repeated within their assay"] += len(members) - len(same)
-    values, relations = rows.values.copy(), rows.relations.copy()
-    kept = []
-    for several in same.values():
-        first = several[0]
-        if len(np.unique(values[several])) > 1:
-            counts[
-                "molecules with contradictory classes" if not numeric else "molecules with several values"
-            ] += 1
-            if not numeric:
-                continue
-            exact = [row for row in several if relations[row] == 0] or several[:1]
-            values[first], relations[first] = values[exact].mean(), relations[exact[0]]
-        kept.append(first)
-    chosen = np.array(kept, np.int64)
-    columns = (values, relations, rows.pool, rows.asked, rows.marked)
-    return Assay(name, library[chosen], *(column[chosen] for column in columns))
-
-
 def _usable(
     table: Table, chosen: Chosen, request: FewshotRequest, counts: Counter[str], notes: list[str]
-) -> _Rows:
-    """Leave out rows without an assay, a molecule or a value, and count them."""
+) -> Rows:
+    """Leave out rows without an assay, a molecule, a value or a part, and count them."""
     cells = [cell.strip() for cell in table.columns[chosen.assay]]
     cleaned = list(clean_sequences(table.records, TOKENIZERS["smiles"]()))
-    values, relations = _values(table, chosen, request, [one.text for one in cleaned], notes)
-    kept = []
+    labels, relations = _values(table, chosen, request, [one.text for one in cleaned], notes)
+    pool, asked = _parts(table, chosen)
+    kept, issues = [], []
     for row, (cell, one) in enumerate(zip(cells, cleaned, strict=True)):
-        if not one.text:
-            counts["molecules that cannot be read"] += 1
-            if counts["molecules that cannot be read"] == 1:
-                notes.append(f"row {row} is left out, {one.status}: {one.detail}")
-        elif np.isnan(values[row]):
-            counts["without a value"] += 1
+        issue = judge(row, one, labels)
+        if issue is not None:
+            issues.append(issue)
+            counts[_REASONS[issue.status] if one.text else "molecules that cannot be read"] += 1
         elif not cell:
             counts["without an assay"] += 1
+        elif not (pool[row] or asked[row]):
+            counts["neither train nor test"] += 1
         else:
             kept.append(row)
+    named = _named(issues)
+    notes += named
     if not kept:
-        raise InputError(f"{table.name}: no row has an assay, a molecule and a value in {chosen.target!r}")
-    pool, asked = _parts(table, chosen)
+        first = f" ({named[0]})" if named else ""
+        raise InputError(
+            f"{table.name}: no row has an assay, a molecule and a value in {chosen.target!r}{first}"
+        )
     marked = np.array([cell.strip().lower() in YES for cell in _cells(table, chosen.mark)])
-    return _Rows(
+    return Rows(
         [cells[row] for row in kept],
         [cleaned[row].text for row in kept],
         [read_flat(cleaned[row].canonical) or cleaned[row].canonical for row in kept],
-        *(column[kept] for column in (values, relations, pool, asked, marked)),
+        *(column[kept] for column in (labels.values[:, 0], relations, pool, asked, marked)),
     )
+
+
+def _named(issues: Sequence[Issue]) -> list[str]:
+    """Name the first rows with a molecule, or a value, that cannot be read; those without any are counted alone."""
+    told = [issue for issue in issues if issue.status != UNLABELLED][:_SHOWN]
+    return [f"row {row} is left out, {status}: {detail}" for row, status, detail in told]
 
 
 def _values(
     table: Table, chosen: Chosen, request: FewshotRequest, texts: list[str], notes: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Labels, np.ndarray]:
     """Read what was measured (R,), and how the true values stand to it (R,)."""
     cells: Sequence[str] = table.columns[chosen.target]
     relations = np.zeros(len(cells), np.int8)
@@ -151,10 +129,8 @@ def _values(
                 )
     kind = "regression" if request.numeric else "binary"
     labels = read_labels({chosen.target: cells}, texts, kind, table.name)
-    for row, problem in list(labels.problems.items())[:1]:
-        raise InputError(f"{table.name} row {row}: {problem}")
     notes += labels.notes
-    return labels.values[:, 0], relations
+    return labels, relations
 
 
 def _parts(table: Table, chosen: Chosen) -> tuple[np.ndarray, np.ndarray]:

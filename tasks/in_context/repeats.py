@@ -47,7 +47,7 @@ def merge_repeats(examples: Sequence[Example], *, numeric: bool, kind: str = "sm
     repeated = averaged = contradictory = 0
     for canonical, group in groupby(sorted(examples), lambda one: one.canonical):
         several = list(group)
-        found = _one_of(several, numeric)
+        found = one_of(several, numeric=numeric)
         if found is None:
             contradictory += 1
             rows = sorted(one.row for one in several)
@@ -68,6 +68,24 @@ def merge_repeats(examples: Sequence[Example], *, numeric: bool, kind: str = "sm
     return Merged(kept, issues, [_said(count, _WORDS[kind], what) for count, what in notes if count])
 
 
+def one_of(several: Sequence[Example], *, numeric: bool) -> Example | None:
+    """Return what several rows of one sequence say together, None where that is a contradiction."""
+    first = several[0]
+    if len({(one.value, one.relation) for one in several}) == 1:
+        return first
+    if not numeric:
+        return None
+    exact = [one.value for one in several if one.relation == 0]
+    if exact:
+        return first._replace(value=float(np.mean(sorted(exact))), relation=0)
+    relations = {one.relation for one in several}
+    if len(relations) > 1:
+        return None
+    relation = relations.pop()
+    values = [one.value for one in several]
+    return first._replace(value=max(values) if relation > 0 else min(values), relation=relation)
+
+
 def shortened(text: str) -> str:
     """Return a sequence for a message: of a long one the beginning."""
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
@@ -78,21 +96,3 @@ def _said(count: int, word: str, what: str) -> str:
         return f"1 {word} {what}"
     plural = what.replace("stands", "stand", 1).replace("and is left", "and are left")
     return f"{count:,} {word}s {plural}"
-
-
-def _one_of(several: Sequence[Example], numeric: bool) -> Example | None:
-    """Return what several rows of one sequence say together, None where that is a contradiction."""
-    first = several[0]
-    if len({(one.value, one.relation) for one in several}) == 1:
-        return first
-    if not numeric:
-        return None
-    exact = [one.value for one in several if one.relation == 0]
-    if exact:
-        return first._replace(value=float(np.mean(exact)), relation=0)
-    relations = {one.relation for one in several}
-    if len(relations) > 1:
-        return None
-    relation = relations.pop()
-    values = [one.value for one in several]
-    return first._replace(value=max(values) if relation > 0 else min(values), relation=relation)

@@ -60,6 +60,7 @@ def test_numbers_have_intervals_and_bounded_values_are_no_queries(evaluate: Eval
     assert value(found, "gaussian-process", 16, "r2")["value"] > 0.3
     assert 0.5 < value(found, "in-context", 16, "coverage")["value"] <= 1
     assert "'log_regression_property' falls as the measurement rises" in found["notes"][0]
+    assert "class" not in found["rule"] and "8 or more queries whose value is known" in found["rule"]
 
 
 def test_a_number_depends_on_its_own_draw_alone(evaluate: Evaluate, table: Path) -> None:

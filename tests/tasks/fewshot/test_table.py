@@ -1,5 +1,6 @@
 """Tables of assays as people have them."""
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from bio_xlstm.errors import ConfigError, InputError
 from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.fewshot.table import Assays, read_assays
+from bio_xlstm.tasks.in_context.table import read_support
+from bio_xlstm.tokenizers import TOKENIZERS
 
 
 def read(tmp_path: Path, text: str, **options: Any) -> Assays:
@@ -46,6 +49,58 @@ def test_numbers_of_one_molecule_are_averaged_and_bounds_are_read(tmp_path: Path
     assert found.counts["molecules with several values"] == 2
 
 
+@pytest.mark.parametrize(
+    ("cells", "value", "relation"),
+    [
+        ((">5", "5"), 5.0, 0),
+        ((">5", ">7"), 7.0, 1),
+        (("<5", "<7"), 5.0, -1),
+        ((">5", "4", "6"), 5.0, 0),
+        (("<5", ">7"), None, 0),
+    ],
+)
+def test_repeats_with_bounds_are_those_of_a_support(
+    tmp_path: Path, cells: tuple[str, ...], value: float | None, relation: int
+) -> None:
+    """What `predict --support` makes of repeats, whatever their order."""
+    for order in permutations(cells):
+        repeats = [f"A,{'OCC' if place else 'CCO'},{cell}\n" for place, cell in enumerate(order)]
+        (tmp_path / "s.csv").write_text("assay,smiles,y\n" + "".join(repeats) + "A,CCC,1\n")
+        support = read_support(str(tmp_path / "s.csv"), TOKENIZERS["smiles"](), target="y")
+        found = read(tmp_path, "assay,smiles,y\n" + "".join(repeats) + "A,CCC,1\n", task="regression")
+        pairs = {
+            (one, sign) for one, sign in zip(found.assays[0].values, found.assays[0].relations, strict=True)
+        }
+        assert pairs == {(1.0, 0), *([] if value is None else [(value, relation)])}
+        assert pairs == set(zip(support.values.tolist(), support.relations.tolist(), strict=True))
+        assert found.counts.get("molecules with contradictory bounds", 0) == (value is None)
+
+
+def test_a_molecule_of_both_parts_is_an_example_alone(tmp_path: Path) -> None:
+    """Its label is known, so it is no query, and that label is of the training part alone."""
+    rows = ["A,C[C@H](O)N,5,train", "A,C[C@@H](O)N,9,test", "A,CCC,4,train", "A,CCCC,6,test", "A,CCCC,7,test"]
+    for order in (rows, rows[::-1]):
+        table = "assay,smiles,y,part\n" + "\n".join([*order, "A,CN,1,valid"]) + "\n"
+        found = read(tmp_path, table, task="regression", split_column="part", target="y")
+        (one,) = found.assays
+        assert sorted(one.values[one.pool].tolist()) == [4, 5]
+        assert one.values[one.asked].tolist() == [6.5] and len(one) == 3
+        assert found.counts["queries whose molecule is in the training part too"] == 1
+        assert found.counts["neither train nor test"] == 1
+        assert found.counts["molecules with several values"] == 1
+
+
+def test_one_cell_that_cannot_be_read_stops_nobody(tmp_path: Path) -> None:
+    table = "assay,smiles,y\nA,C,1\nA,CC,high\nA,CCC,1e200\nA,CCCC,\nA,CO,3\n"
+    found = read(tmp_path, table, task="regression")
+    assert found.assays[0].values.tolist() == [1, 3]
+    assert found.counts["values that cannot be read"] == 2 and found.counts["without a value"] == 1
+    assert found.notes == [
+        "row 1 is left out, error: column 'y': 'high' is not a number",
+        "row 2 is left out, error: column 'y': '1e200' is too large; write it in another unit, or its logarithm",
+    ]
+
+
 def test_text_labels(tmp_path: Path) -> None:
     found = read(tmp_path, "assay,smiles,outcome\nA,CCO,active\nA,CC,inactive\n")
     assert found.assays[0].values.tolist() == [1.0, 0.0]
@@ -67,7 +122,8 @@ def test_relations_turn_with_the_logarithm() -> None:
         ("assay,smiles,active\nA,C,1\n", {"target": "no"}, "there is no column 'no'"),
         ("assay,smiles,ic50,kd\nA,C,1,2\n", {"task": "regression"}, "ic50, kd could all be meant; name one"),
         ("assay,smiles,active\nA,xx,1\n", {}, "no row has an assay, a molecule and a value in 'active'"),
-        ("assay,smiles,y\nA,C,1\nA,CC,high\n", {"task": "regression"}, "row 1: column 'y': 'high' is not a number"),
+        ("assay,smiles,y\nA,CC,high\n", {"task": "regression"}, "no row has an assay, a molecule and a value in 'y' "
+         r"\(row 0 is left out, error: column 'y': 'high' is not a number\)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, options: dict[str, Any], words: str) -> None:
