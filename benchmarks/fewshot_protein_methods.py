@@ -10,6 +10,7 @@ from torch import Tensor
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.in_context.sequence_points import SequencePoints
+from bio_xlstm.in_context.substitutions import codes_of, substitutions
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.answering import Assay
 from bio_xlstm.tasks.in_context.build import read_assay_points
@@ -17,7 +18,7 @@ from bio_xlstm.tasks.in_context.repeats import Example
 from bio_xlstm.tasks.in_context.support import make_support
 from bio_xlstm.variants.mutations import parse_mutations
 
-METHODS = ("in-context", "one-hot", "embedding", "neighbours", "likelihood")
+METHODS = ("in-context", "one-hot", "embedding", "neighbours", "typical", "likelihood")
 COVERAGE = 0.9
 _PENALTIES = np.logspace(-3, 4, 15)
 _LETTERS = "ACDEFGHIKLMNPQRSTVWY"
@@ -66,6 +67,7 @@ def predicted(
         "one-hot": ridge(scan.one_hot[support], values, scan.one_hot[rest]),
         "embedding": ridge(*_standardised(embeddings, support, rest, values)),
         "neighbours": neighbours(scan.letters[support], values, scan.letters[rest]),
+        "typical": typical(scan)[rest],
         "likelihood": zero_shot[rest],
     }
 
@@ -83,6 +85,16 @@ def neighbours(known: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.n
     distances = (asked[:, None] != known[None]).sum(-1)  # (M, N)
     nearest = distances == distances.min(1, keepdims=True)
     found: np.ndarray = (nearest * values).sum(1) / nearest.sum(1)
+    return found
+
+
+def typical(scan: Scan) -> np.ndarray:
+    """Predict what such a replacement usually does (N,), without any support."""
+    codes = codes_of(
+        torch.tensor([list(text.encode()) for text in (scan.wild, *scan.sequences)], dtype=torch.uint8)
+    )
+    harm = substitutions("protein").harm[codes[0], codes[1:]]
+    found: np.ndarray = -(harm * (codes[1:] != codes[0])).sum(1).numpy()
     return found
 
 

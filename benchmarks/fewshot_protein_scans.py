@@ -12,13 +12,15 @@ from bio_xlstm.variants.mutations import parse_mutations, revert_mutations
 MOST_SCANS, FEWEST_MUTANTS, LONGEST = 16, 400, 300
 
 
-def read_scans(folder: Path, most: int, scans: int = MOST_SCANS) -> Iterator[Scan]:
+def read_scans(
+    folder: Path, most: int, scans: int = MOST_SCANS, *, shortest: int = 1, longest: int = LONGEST
+) -> Iterator[Scan]:
     """Yield scans with at least 400 single mutants, of each protein the first, at most so many mutants of each."""
     seen: set[str] = set()
     for name, wild, rows, column in _every(folder):
         protein = "_".join(name.split("_")[:2])
         single = [row for row in rows if ":" not in row["mutant"] and _is_number(row[column])]
-        if protein in seen or len(single) < FEWEST_MUTANTS or len(wild) > LONGEST:
+        if protein in seen or len(single) < FEWEST_MUTANTS or not shortest <= len(wild) <= longest:
             continue
         if len(seen) == scans:
             return

@@ -32,6 +32,7 @@ WORDS = {
     "one-hot": "one-hot ridge",
     "embedding": "ridge on our embeddings",
     "neighbours": "nearest by Hamming distance",
+    "typical": "typical effects of substitutions, no support",
     "likelihood": "log-likelihood ratio, no support",
 }
 

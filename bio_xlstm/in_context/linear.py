@@ -1,7 +1,8 @@
 """The in-context learner of proteins and DNA: Bayesian linear regression on what a frozen language model says of them.
 
-Nothing of it is trained. Beside the embedding it sees which letter stands where, for supports whose sequences have one
-length, such as variants of one protein, and which short words there are.
+Beside the embedding it sees which short words there are and, for supports whose sequences have one length, such as
+variants of one protein, which letter stands where in place of which other. Nothing of it is trained but what a
+replacement of one residue by another usually does.
 """
 
 import hashlib
@@ -11,41 +12,46 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from bio_xlstm.in_context.gaussian import Wanted
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.learner import Answer
-from bio_xlstm.in_context.mixture import View, choose, covariance_root, solve_views
+from bio_xlstm.in_context.letters import LETTERS, letters
 from bio_xlstm.in_context.sequence_points import SequencePoints, width
-from bio_xlstm.in_context.sketch import sketch_positions, sketch_words
+from bio_xlstm.in_context.sequence_process import changes_of, solve_sequences
+from bio_xlstm.in_context.sketch import sketch_words
+from bio_xlstm.in_context.substitutions import CODES, codes_of
+from bio_xlstm.in_context.view import View
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
 # of everything here that decides an answer, beside the weights of the language model
-_VERSION = "linear 1"
+_VERSION = "linear 2"
 # what turns answers around 0, for classes of -1 and 1, into log-odds before a temperature is known
 _LOG_ODDS = 3.0
 # a support of one class alone does not promise it
 _LEAST_SHARE = 0.02
-# embeddings, positions, words: with positions, and without
-_EVERY, _NO_POSITIONS = (True, True, True), (True, False, True)
+# queries whose letters are looked up at once
+_SUMMED = 512
 
 
 class LinearState(NamedTuple):
     """Hold what B supports leave behind; its size does not depend on how many examples were read.
 
-    There are two solutions: for sequences of the support's one length, and for all others, without positions.
+    There are two solutions: for sequences of the support's one length, and for all others, without letters by place.
     """
 
     task: str
-    weights: Tensor  # (B, 2, F) float64, of all numbers of a point
+    weights: Tensor  # (B, 2, F) float64, of embedding and words
     bias: Tensor  # (B, 2) float64
+    effects: Tensor  # (B, LETTERS, CODES) float32, what every letter adds to the first solution
     length: Tensor  # (B,) int64, where the first solution holds; -1 where it does nowhere
     centre: Tensor  # (B, E) float64, of the embeddings
     spread: Tensor  # (B,) float64, what centred embeddings are divided by
     root: Tensor  # (B, E, E) float32
-    shares: Tensor  # (B, 2, V) float32, how much each view counts
+    shares: Tensor  # (B, 2, 2) float32, how much embedding and words count
     noise: Tensor  # (B, 2) float32, variance in units of the signal's
     base: Tensor  # (B,) float64, log-odds of the positive class in the support, or the middle of the numbers
     shift: Tensor  # (B,)
@@ -99,10 +105,9 @@ class LinearLearner:
         ids = [model.tokenizer.prepare(text).ids for text in sequences]
         found = embed_batch(model, ids, rc="auto", batch_tokens=batch_tokens)
         embeddings = np.stack([next(iter(one.values())) for one in found]).astype(np.float32)
-        positions, words = sketch_positions(sequences), sketch_words(sequences, self.kind)
+        read = (torch.from_numpy(letters(sequences)), torch.from_numpy(sketch_words(sequences, self.kind)))
         lengths = torch.tensor([len(text) for text in sequences])
-        sketched = (torch.from_numpy(positions), torch.from_numpy(words))
-        return SequencePoints(torch.from_numpy(embeddings), *sketched, lengths).packed()
+        return SequencePoints(torch.from_numpy(embeddings), *read, lengths).packed()
 
     def opened(self, points: Tensor) -> SequencePoints:
         """Return rows of bytes as points; ValueError for rows of another width."""
@@ -116,7 +121,8 @@ class LinearLearner:
         """Read labelled points (B, N, W) into states; there are no slots, so none that are given count."""
         opened, wanted = self.opened(points), Wanted.of(labels)
         parts = [
-            _read(opened[place], wanted.right[place], wanted.counts[place]) for place in range(len(points))
+            _read(opened[place], self.kind, wanted.right[place], wanted.counts[place])
+            for place in range(len(points))
         ]
         base = wanted.middle
         if labels.task == "binary":
@@ -132,7 +138,7 @@ class LinearLearner:
         numbers = torch.cat([view.double() for view in opened.views], -1)  # (B or 1, M, F)
         both = _times(numbers, state.weights) - state.bias[..., None]  # (B, 2, M)
         fits = opened.lengths == state.length[:, None]  # (B, M)
-        found = torch.where(fits, both[:, 0], both[:, 1])
+        found = torch.where(fits, both[:, 0] + _effects(opened, state), both[:, 1])
         base = state.base[:, None]
         if state.task == "binary":
             found, prior = _LOG_ODDS * found + base, base
@@ -152,24 +158,59 @@ class LinearLearner:
         return torch.linalg.solve_triangular(state.root, turned, upper=False).square().sum(1)
 
 
-def _read(points: SequencePoints, right: Tensor, counts: Tensor) -> dict[str, Tensor]:
+def _read(points: SequencePoints, kind: str, right: Tensor, counts: Tensor) -> dict[str, Tensor]:
     """Read one support of N points: the parts of its state that are not about labels alone."""
-    views = [View.of(numbers) for numbers in points.views]
-    alike = len(points.lengths) > 1 and bool((points.lengths == points.lengths[0]).all())
-    without = choose(views, right, counts, _NO_POSITIONS)
-    best = choose(views, right, counts, _EVERY) if alike else without
-    solved = [solve_views(views, right, counts, one) for one in (best, without)]
-    known = views[0]
+    views, changes = [View.of(numbers) for numbers in points.views], changes_of(points, kind)
+    others = solve_sequences(views, None, right, counts)
+    alike = solve_sequences(views, changes, right, counts) if changes else others
+    solved, known = (alike, others), views[0]
     return {
         "weights": torch.stack([one.weights for one in solved]),
         "bias": torch.stack([one.bias for one in solved]),
-        "length": points.lengths[0] if alike else torch.tensor(-1),
+        "effects": _widened(alike.effects),
+        "length": points.lengths[0] if changes else torch.tensor(-1),
         "centre": known.centre,
         "spread": known.scale,
-        "root": covariance_root(known, counts, best.shares[0], best.noise),
-        "shares": torch.stack([best.shares, without.shares]).float(),
-        "noise": torch.stack([best.noise, without.noise]).float(),
+        "root": known.covariance_root(counts, alike.mixture.shares[0], alike.mixture.noise),
+        "shares": torch.stack([one.mixture.shares[: len(views)] for one in solved]).float(),
+        "noise": torch.stack([one.mixture.noise for one in solved]).float(),
     }
+
+
+def _widened(effects: Tensor | None) -> Tensor:
+    """Put effects (L, CODES) into a table of any length (LETTERS, CODES)."""
+    found = torch.zeros(LETTERS, CODES)
+    if effects is not None:
+        found[: len(effects)] = effects.float()
+    return found
+
+
+def _effects(points: SequencePoints, state: LinearState) -> Tensor:
+    """Return what the letters of queries (B or 1, M) add to the answers of B states: (B, M), 0 for other lengths."""
+    found = torch.zeros(len(state.length), points.lengths.shape[-1], dtype=torch.float64)
+    for length in state.length.unique().tolist():
+        if length < 0:
+            continue
+        states = (state.length == length).nonzero()[:, 0]
+        tables = state.effects[states, :length]
+        if len(points.lengths) == 1:
+            found[states] = _summed(points[0], length, tables)
+        else:
+            for place, table in zip(states.tolist(), tables, strict=True):
+                found[place] = _summed(points[place], length, table[None])[0]
+    return found
+
+
+def _summed(points: SequencePoints, length: int, tables: Tensor) -> Tensor:
+    """Sum effects (B, length, CODES) over the letters of those of M points that have this length: (B, M)."""
+    found = torch.zeros(len(tables), len(points.lengths), dtype=torch.float64)
+    fits = (points.lengths == length).nonzero()[:, 0]
+    places = torch.arange(length) * CODES
+    for some in fits.split(_SUMMED):
+        which = codes_of(points.letters[some, :length]) + places
+        sums = embedding_bag(which, tables.flatten(1).T.contiguous(), mode="sum")
+        found[:, some] = sums.T.double()
+    return found
 
 
 def _times(numbers: Tensor, weights: Tensor) -> Tensor:

@@ -1,110 +1,69 @@
-"""Which views of sequences a support is explained by, how noisy its labels are, and what follows for every number.
+"""How much each of several kernels explains a support, and how noisy its labels are.
 
-Every view is a linear kernel: centred on the support, so scaled that its examples have a mean squared norm of 1. A
-process on their weighed sum is Bayesian linear regression on all numbers side by side (Rasmussen and Williams 2006,
-chapter 2), so what remains of a support is one weight for each, however many examples there were.
+Shares and noise are those under which the labels are most likely, times how likely such shares and noises are before
+(Rasmussen and Williams 2006, equations 5.8 and 5.9); the signal's variance is the best for them.
 """
 
-from collections.abc import Sequence
-from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.gaussian import NOISES, evidence, solve, solve_on
-from bio_xlstm.in_context.process import SLOTS
+from bio_xlstm.in_context.gaussian import EXPECTED, SPREAD
 
 # examples by which mixtures are judged
-_JUDGED = 128
-_GRID = (0.0, 0.5, 1.0)
-# of the size of a view's numbers, below which their differences are rounding
-_SMALLEST = 1e-5
-
-
-class View(NamedTuple):
-    """Hold one view of N examples, centred and scaled."""
-
-    values: Tensor  # (N, F)
-    centre: Tensor  # (F,) float64, what was taken off
-    scale: Tensor  # () float64, what the rest was divided by
-
-    @classmethod
-    def of(cls, numbers: Tensor) -> "View":
-        """Centre and scale numbers (N, F)."""
-        centre = numbers.mean(0, dtype=torch.float64)
-        values = numbers - centre.to(numbers.dtype)
-        scale = values.double().square().sum(1).mean().sqrt()
-        scale = torch.where(scale > _SMALLEST * centre.norm(), scale, torch.inf)
-        return cls(values / scale.to(values.dtype), centre, scale)
+JUDGED = 256
+# deviation of the logarithm of a share from that of the expected one
+_APART = 1.0
+# more steps change no answer that could be seen
+_STEPS = 12
+_LOG_TEN = float(np.log(10))
 
 
 class Mixture(NamedTuple):
-    """Hold how much each of V views counts, and the noise in units of the signal."""
+    """Hold how much each of C kernels counts, and the noise in units of the same."""
 
-    shares: Tensor  # (V,) float64, sum 1
+    shares: Tensor  # (C,) float64
     noise: Tensor  # () float64
 
 
-class Solution(NamedTuple):
-    """Hold what answers queries: numbers times weights, less the bias."""
+def weigh(kernels: Tensor, right: Tensor, counts: Tensor, expected: Tensor) -> Mixture:
+    """Find the mixture of kernels (C, N, N), all of one size, that explains labels (N,) that count so much.
 
-    weights: Tensor  # (F,) float64, of all views one behind the other
-    bias: Tensor  # () float64
-
-
-def mixtures(used: Sequence[bool]) -> Tensor:
-    """List the shares (G, V) that are tried, where only some views may be used."""
-    grid = [row for row in product(*(_GRID if one else (0.0,) for one in used)) if any(row)]
-    shares = torch.tensor(grid, dtype=torch.float64)
-    # twice as much of everything is the same
-    return torch.unique(shares / shares.sum(1, keepdim=True), dim=0)
-
-
-def choose(views: Sequence[View], right: Tensor, counts: Tensor, used: Sequence[bool]) -> Mixture:
-    """Return the mixture under which labels (N,) are most likely, times how often its noise is met."""
-    tried, judged = mixtures(used), slice(0, _JUDGED)
-    kernels = torch.stack([_products(view.values[judged], view.values[judged]) for view in views])
-    every = torch.einsum("gv,vnm->gnm", tried, kernels)
-    likely = evidence(every, right[judged].expand(len(tried), -1), counts[judged].expand(len(tried), -1))
-    which, noise = divmod(int(likely.argmax()), len(NOISES))
-    return Mixture(tried[which], NOISES[noise])
-
-
-def solve_views(views: Sequence[View], right: Tensor, counts: Tensor, mixture: Mixture) -> Solution:
-    """Solve for labels (N,); of more than 1,024 examples, the first 1,024 say what all do."""
-    first, noise = slice(0, SLOTS), mixture.noise[None]
-
-    def between(some: slice) -> Tensor:
-        pairs = zip(mixture.shares, views, strict=True)
-        found = [share * _products(view.values[first], view.values[some]) for share, view in pairs if share]
-        return torch.stack(found).sum(0)[None]
-
-    if len(right) <= SLOTS:
-        said = solve(between(first), right[None], counts[None], noise)[0]
-    else:
-        said = solve_on(between(first), between, right[None], counts[None], noise)[0]
-    weights = [
-        share * (view.values[first].T.double() @ said) / view.scale
-        for share, view in zip(mixture.shares, views, strict=True)
-    ]
-    bias = sum(
-        (weight @ view.centre for weight, view in zip(weights, views, strict=True)), torch.zeros(()).double()
-    )
-    return Solution(torch.cat(weights), bias)
-
-
-def covariance_root(view: View, counts: Tensor, share: Tensor, noise: Tensor) -> Tensor:
-    """Return the root (F, F), lower triangular, of what says how far a query lies from a view of N examples.
-
-    The squared norm of what it solves is the variance of the answer on this view alone, in units of the noise.
+    `expected` (C,) says how much each is expected to count; kernels that are 0 everywhere count nothing.
     """
-    values = view.values.double()
-    penalty = noise / share if share else noise
-    matrix = values.T @ (counts[:, None] * values) + penalty * torch.eye(values.shape[1], dtype=torch.float64)
-    return torch.linalg.cholesky(matrix).float()
+    from scipy.optimize import minimize
+
+    there = (kernels != 0).flatten(1).any(1) & (expected > 0)
+    mean = torch.log(expected[there] / expected[there].sum()).numpy()
+    if not len(mean):
+        return Mixture(torch.zeros_like(expected), torch.tensor(10.0**EXPECTED, dtype=torch.float64))
+    start = np.append(mean, EXPECTED * _LOG_TEN)
+    apart = np.append(np.full_like(mean, _APART), SPREAD * _LOG_TEN)
+    flat = kernels[there].flatten(1).numpy()
+    wanted, noises = right.numpy(), np.diag(1 / counts.numpy())
+
+    def unlikely(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _unlikely(np.exp(logarithms), flat, wanted, noises)
+        far = (logarithms - start) / apart
+        return value + 0.5 * far @ far, slope + far / apart
+
+    found = minimize(unlikely, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
+    shares = torch.zeros_like(expected)
+    shares[there] = torch.from_numpy(np.exp(found[:-1]))
+    return Mixture(shares, torch.tensor(float(np.exp(found[-1])), dtype=torch.float64))
 
 
-def _products(one: Tensor, other: Tensor) -> Tensor:
-    """Return the linear kernel (N, M) float64 of values (N, F) and (M, F)."""
-    return (one @ other.T).double()
+def _unlikely(
+    sizes: np.ndarray, flat: np.ndarray, wanted: np.ndarray, noises: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return minus the logarithm of the likelihood of labels (N,), and its slope by that of sizes (C + 1,)."""
+    count = len(wanted)
+    system = (sizes[:-1] @ flat).reshape(count, count) + sizes[-1] * noises
+    inverse = np.linalg.inv(system)
+    solved = inverse @ wanted
+    signal = max(float(wanted @ solved) / count, 1e-12)
+    value = 0.5 * (count * np.log(signal) + np.linalg.slogdet(system)[1])
+    slope = 0.5 * (inverse - np.outer(solved, solved) / signal)
+    return value, sizes * np.append(flat @ slope.ravel(), np.vdot(noises, slope))

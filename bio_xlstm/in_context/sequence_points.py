@@ -1,4 +1,4 @@
-"""Points of sequences: the language model's embedding, and sketches of letters and words, side by side."""
+"""Points of sequences: the language model's embedding, the letters, and a sketch of the words, side by side."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -6,7 +6,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.sketch import POSITIONS, WORDS
+from bio_xlstm.in_context.letters import LETTERS
+from bio_xlstm.in_context.sketch import WORDS
 
 
 @dataclass(frozen=True)
@@ -17,35 +18,33 @@ class SequencePoints:
     """
 
     embeddings: Tensor  # (..., E) float32
-    positions: Tensor  # (..., POSITIONS) int16
+    letters: Tensor  # (..., LETTERS) uint8, ASCII, 0 behind the last; all 0 for longer sequences
     words: Tensor  # (..., WORDS) int16
     lengths: Tensor  # (...) int64, letters of the sequence
 
     def __getitem__(self, which: Any) -> Self:
         """Take some of them; `which` leaves the last dimension of the numbers alone."""
-        return type(self)(
-            self.embeddings[which], self.positions[which], self.words[which], self.lengths[which]
-        )
+        return type(self)(self.embeddings[which], self.letters[which], self.words[which], self.lengths[which])
 
     @property
-    def views(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return all numbers, a tensor (..., F) per view: embeddings in float64, positions and words in float32."""
-        return self.embeddings.double(), self.positions.float(), self.words.float()
+    def views(self) -> tuple[Tensor, Tensor]:
+        """Return all numbers, a tensor (..., F) per view: embeddings in float64, words in float32."""
+        return self.embeddings.double(), self.words.float()
 
     def packed(self) -> Tensor:
         """Return rows of bytes (..., W)."""
-        parts = (self.embeddings.float(), self.positions, self.words, self.lengths[..., None])
+        parts = (self.embeddings.float(), self.letters, self.words, self.lengths[..., None])
         return torch.cat([part.detach().cpu().contiguous().view(torch.uint8) for part in parts], -1)
 
     @classmethod
     def of(cls, rows: Tensor, embedding: int) -> Self:
-        """Read rows of bytes (..., W) that `packed` made of E = `embedding` numbers each and their sketches."""
-        sizes = (4 * embedding, 2 * POSITIONS, 2 * WORDS, 8)
+        """Read rows of bytes (..., W) that `packed` made of E = `embedding` numbers each."""
+        sizes = (4 * embedding, LETTERS, 2 * WORDS, 8)
         # fresh memory: numbers must lie where numbers may
-        embeddings, positions, words, lengths = (part.clone() for part in rows.split(sizes, -1))
+        embeddings, letters, words, lengths = (part.clone() for part in rows.split(sizes, -1))
         return cls(
             embeddings.view(torch.float32),
-            positions.view(torch.int16),
+            letters,
             words.view(torch.int16),
             lengths.view(torch.int64)[..., 0],
         )
@@ -53,4 +52,4 @@ class SequencePoints:
 
 def width(embedding: int) -> int:
     """Return W, the bytes of a point whose embedding has so many numbers."""
-    return 4 * embedding + 2 * POSITIONS + 2 * WORDS + 8
+    return 4 * embedding + LETTERS + 2 * WORDS + 8

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-POSITIONS, WORDS = 2048, 1024
+WORDS = 1024
 # residues or bases in a word
 WORD = {"protein": 3, "dna": 6}
 # sequences looked at together
@@ -17,11 +17,6 @@ _LARGEST = np.iinfo(np.int16).max
 Numbered = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 """sequences (N) -> (L,) which of them, (L,) numbers of what is found there"""
 _COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
-
-
-def sketch_positions(texts: Sequence[str]) -> np.ndarray:
-    """Sketch which letter stands at which position of sequences (N): (N, POSITIONS) int16."""
-    return _in_blocks(texts, POSITIONS, _places)
 
 
 def sketch_words(texts: Sequence[str], kind: str) -> np.ndarray:
@@ -52,14 +47,6 @@ def _letters(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32).astype(np.uint64)
     lengths = np.array([len(text) for text in texts], np.int64)
     return codes, np.repeat(np.arange(len(texts)), lengths), lengths
-
-
-def _places(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Number every letter with its position: (L,) owners and (L,) uint64."""
-    codes, owners, lengths = _letters(texts)
-    begins = np.cumsum(lengths) - lengths
-    positions = np.arange(len(codes)) - begins[owners]
-    return owners, (positions.astype(np.uint64) << np.uint64(21)) + codes
 
 
 def _words(texts: Sequence[str], size: int, *, both_strands: bool) -> tuple[np.ndarray, np.ndarray]:

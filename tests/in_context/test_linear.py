@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
 
 import bio_xlstm as bx
 from bio_xlstm.errors import ModelError
-from bio_xlstm.in_context import gaussian, mixture
+from bio_xlstm.in_context import gaussian, sequence_process
 from bio_xlstm.in_context.assay_state import AssayState
+from bio_xlstm.in_context.changes import PLACES, Changes, Reference
+from bio_xlstm.in_context.gaussian import Wanted
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.linear import LinearLearner, LinearState
-from bio_xlstm.in_context.mixture import View, choose, mixtures
 from bio_xlstm.in_context.sequence_points import SequencePoints
+from bio_xlstm.in_context.sequence_process import changes_of, solve_sequences
+from bio_xlstm.in_context.substitutions import codes_of
+from bio_xlstm.in_context.view import View
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -50,8 +53,8 @@ def labelled(count: int, task: str = "regression", seed: int = 0) -> Labels:
 
 @pytest.mark.parametrize("count", [2, 12, 60])
 @pytest.mark.parametrize("alike", [True, False])
-def test_equals_ridge_regression(learner: LinearLearner, count: int, alike: bool) -> None:
-    """With the shares and the noise that were found, answers are those of scikit-learn's ridge regression."""
+def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bool) -> None:
+    """With the mixture that was found, answers are those of a process on the kernels of examples and queries."""
     known, asked = variants(count), variants(9, seed=5)
     if not alike:
         known[0] += "W"
@@ -60,60 +63,99 @@ def test_equals_ridge_regression(learner: LinearLearner, count: int, alike: bool
     state = learner.read_support(points[None], labels)
     found = learner.answer(queries[None], state)
     assert state.length.item() == (24 if alike else -1)
-    counts = np.where(labels.relations[0] == 0, 1.0, 0.5)
-    shares = state.shares[0, 0 if alike else 1].double().numpy()
-    assert shares.sum() == pytest.approx(1) and (alike or shares[1] == 0)
-    middles = [view.double().mean(0).numpy() for view in learner.opened(points).views]
-    parts = []
-    for view, asked_view, middle, share in zip(
-        learner.opened(points).views, learner.opened(queries).views, middles, shares, strict=True
-    ):
-        centred = view.double().numpy() - middle
-        scale = np.sqrt((centred**2).sum(1).mean() / share) if share else np.inf
-        parts.append((centred / scale, (asked_view.double().numpy() - middle) / scale))
-    x, z = (np.concatenate(side, 1) for side in zip(*parts, strict=True))
-    y = labels.values[0].double().numpy()
-    middle = (counts * y).sum() / counts.sum()
-    noise = float(state.noise[0, 0 if alike else 1])
-    fitted = Ridge(alpha=noise, fit_intercept=False).fit(x, y - middle, sample_weight=counts)
-    wanted = (fitted.predict(z) + middle) * labels.scale.item() + labels.shift.item()
-    np.testing.assert_allclose(found.value[0].numpy(), wanted, rtol=2e-3, atol=1e-4)
-
-    # leverage: the posterior variance of Bayesian regression on the embeddings, in units of the noise
-    known_x = x[:, :16] / np.sqrt(shares[0]) if shares[0] else None
-    if known_x is not None:
-        known_z = z[:, :16] / np.sqrt(shares[0])
-        system = known_x.T @ (counts[:, None] * known_x) + noise / shares[0] * np.eye(16)
-        variance = (known_z * np.linalg.solve(system, known_z.T).T).sum(1)
-        np.testing.assert_allclose(found.leverage[0].numpy(), variance, rtol=2e-3, atol=1e-5)
+    wanted = Wanted.of(labels)
+    right, counts = wanted.right[0], wanted.counts[0]
+    opened, together = learner.opened(points), learner.opened(torch.cat([points, queries]))
+    views = [View.of(numbers) for numbers in opened.views]
+    changes = changes_of(opened, "protein")
+    assert (changes is not None) is alike
+    mixture = solve_sequences(views, changes, right, counts).mixture
+    kernels = [_linear(numbers, count) for numbers in together.views]
+    if changes:
+        codes = codes_of(together.letters[:, :24])
+        wild, every = changes.reference.codes, Changes(codes, "protein")
+        # kernels of examples and queries, by the reference of the examples
+        every.reference = Reference(wild, (codes != wild).any(0).nonzero()[:, 0])
+        every.places = torch.stack([every._alike(name) for name in PLACES])
+        every.features = every._features(codes)
+        kernels += list(every.kernels(slice(None)))
+    sizes = [float(kernel[:count, :count].diagonal().mean()) or 1.0 for kernel in kernels]
+    kernel = sum(share * one / size for share, one, size in zip(mixture.shares, kernels, sizes, strict=True))
+    system = kernel[:count, :count] + mixture.noise * torch.diag(1 / counts)
+    answers = kernel[count:, :count] @ torch.linalg.solve(system, right) + wanted.middle
+    answers = answers * labels.scale.item() + labels.shift.item()
+    torch.testing.assert_close(found.value[0], answers, rtol=2e-3, atol=1e-4)
 
 
-def test_no_other_mixture_is_likelier() -> None:
-    """Among all shares and noises, the best marginal likelihood is taken."""
-    torch.manual_seed(1)
-    views = [View.of(torch.randn(30, size).double()) for size in (4, 9, 2)]
-    right = views[1].values[:, 0] + 0.1 * torch.randn(30)
-    right, counts = (right - right.mean()).double(), torch.ones(30).double()
-    found = choose(views, right, counts, (True, True, True))
-    assert found.shares.argmax() == 1
-
-    def evidence(shares: torch.Tensor, noise: float) -> float:
-        """Take the signal's variance that is best."""
-        kernel = sum(share * view.values @ view.values.T for share, view in zip(shares, views, strict=True))
-        system = (kernel + noise * torch.eye(30)).numpy()
-        variance = float(right.numpy() @ np.linalg.solve(system, right.numpy())) / 30
-        likelihood = -0.5 * (30 * np.log(variance) + np.linalg.slogdet(system)[1])
-        return float(likelihood - 0.5 * ((np.log10(noise) - gaussian.EXPECTED) / gaussian.SPREAD) ** 2)
-
-    best = evidence(found.shares, float(found.noise))
-    for shares in mixtures((True, True, True)):
-        assert best >= max(evidence(shares, noise) for noise in gaussian.NOISES.tolist()[::5]) - 1e-6
+def _linear(numbers: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the products of numbers (N + M, F) around the mean of the first N."""
+    centred = numbers.double() - numbers[:count].double().mean(0)
+    return centred @ centred.T
 
 
-def test_mixtures_are_different() -> None:
-    every = mixtures((True, True, True))
-    assert len(torch.unique(every, dim=0)) == len(every) and (every.sum(1) - 1).abs().max() < 1e-12
-    assert len(mixtures((True, False, True))) == 5 and not mixtures((True, False, True))[:, 1].any()
+@pytest.mark.parametrize("count", [2, 60])
+def test_leverage_is_the_variance_of_bayesian_regression(learner: LinearLearner, count: int) -> None:
+    """On the embeddings, in units of the noise."""
+    points, queries, labels = (
+        learner.encode(variants(count)),
+        learner.encode(variants(9, seed=5)),
+        labelled(count),
+    )
+    state = learner.read_support(points[None], labels)
+    x, z = (
+        (one.embeddings.double() - state.centre[0]) / state.spread[0]
+        for one in map(learner.opened, (points, queries))
+    )
+    counts = Wanted.of(labels).counts[0]
+    penalty = state.noise[0, 0] / state.shares[0, 0, 0]
+    system = x.T @ (counts[:, None] * x) + penalty * torch.eye(16)
+    variance = (z * torch.linalg.solve(system, z.T).T).sum(1)
+    found = learner.answer(queries[None], state).leverage[0]
+    torch.testing.assert_close(found.double(), variance, rtol=2e-3, atol=1e-5)
+
+
+def test_variants_of_several_lengths_in_one_batch(learner: LinearLearner) -> None:
+    """Supports of two proteins are read and asked together as they are alone."""
+    short, long = learner.encode(variants(8)), learner.encode(variants(8, length=31))
+    asked = learner.encode([*variants(3, seed=4), *variants(3, length=31, seed=4)])
+    labels = Labels.of_numbers(torch.randn(2, 8))
+    state = learner.read_support(torch.stack([short, long]), labels)
+    assert state.length.tolist() == [24, 31]
+    whole = learner.answer(asked[None], state).value
+    torch.testing.assert_close(learner.answer(asked.expand(2, -1, -1), state).value, whole)
+    for place, points in enumerate((short, long)):
+        own = Labels(*(part[place : place + 1] if torch.is_tensor(part) else part for part in labels))
+        alone = learner.answer(asked[None], learner.read_support(points[None], own)).value[0]
+        torch.testing.assert_close(alone, whole[place])
+
+
+def test_letters_beyond_what_a_point_holds(learner: LinearLearner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of long sequences the letters are not kept: no solution by places, but answers."""
+    long = ["".join(np.random.default_rng(one).choice(list(LETTERS), 2049)) for one in range(4)]
+    points = learner.encode(long)
+    assert not learner.opened(points).letters.any()
+    state = learner.read_support(points[None], labelled(4))
+    assert state.length.item() == -1 and not state.effects.any()
+    assert torch.isfinite(learner.answer(points[None], state).value).all()
+
+
+def test_an_effect_that_was_seen_is_found_again(learner: LinearLearner) -> None:
+    """Additive effects of variants with several changes are told from each other."""
+    known, asked = variants(150), variants(60, seed=9)
+    effect = np.random.default_rng(4).normal(size=(24, 128)) + 2 * np.random.default_rng(5).normal(
+        size=(24, 1)
+    )
+    wild = variants(1, changes=0)[0]
+
+    def values(texts: list[str]) -> np.ndarray:
+        return np.array(
+            [sum(effect[n, ord(one)] for n, one in enumerate(text) if one != wild[n]) for text in texts]
+        )
+
+    labels = Labels.of_numbers(torch.from_numpy(values(known))[None])
+    state = learner.read_support(learner.encode(known)[None], labels)
+    found = learner.answer(learner.encode(asked)[None], state).value[0]
+    assert np.corrcoef(found, values(asked))[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
@@ -159,13 +201,16 @@ def test_a_query_of_another_length_is_answered_without_positions(learner: Linear
     longer = learner.encode([text + "W" for text in variants(4, seed=3)])[None]
     moved = state._replace(length=torch.tensor([-1]))
     torch.testing.assert_close(learner.answer(longer, state).value, learner.answer(longer, moved).value)
-    positions = slice(16, 16 + 2048)
-    assert not state.weights[0, 1, positions].any()
+    shorter = learner.encode([text[:-1] for text in variants(3, seed=3)])[None]
+    same = learner.encode(variants(3, seed=3))[None]
+    assert torch.isfinite(learner.answer(shorter, state).value).all()
+    assert (learner.answer(same, state).value != learner.answer(same, moved).value).all()
 
 
 def test_size_of_the_state_is_fixed(learner: LinearLearner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of examples leaves the same number of bytes, more than there are slots too."""
-    monkeypatch.setattr(mixture, "SLOTS", 40)
+    monkeypatch.setattr(sequence_process, "_SLOTS", slice(0, 40))
+    monkeypatch.setattr(sequence_process, "SLOTS", 40)
 
     def state(count: int) -> LinearState:
         return learner.read_support(learner.encode(variants(count, changes=6))[None], labelled(count))
@@ -181,7 +226,8 @@ def test_many_examples_speak_through_few(learner: LinearLearner, monkeypatch: py
     values = [sum(effect[place, ord(letter)] for place, letter in enumerate(text)) for text in variants(200)]
     labels = Labels.of_numbers(torch.tensor(values)[None])
     whole = learner.answer(asked, learner.read_support(known, labels)).value[0]
-    monkeypatch.setattr(mixture, "SLOTS", 100)
+    monkeypatch.setattr(sequence_process, "_SLOTS", slice(0, 100))
+    monkeypatch.setattr(sequence_process, "SLOTS", 100)
     monkeypatch.setattr(gaussian, "BLOCK", 64)
     few = learner.answer(asked, learner.read_support(known, labels)).value[0]
     assert np.corrcoef(whole, few)[0, 1] > 0.9
@@ -233,7 +279,7 @@ def test_a_sequence_is_encoded_alike_in_any_company(learner: LinearLearner) -> N
     texts = variants(6)
     whole, alone = learner.opened(learner.encode(texts)), learner.opened(learner.encode(texts[3:4]))
     torch.testing.assert_close(whole.embeddings[3], alone.embeddings[0], rtol=1e-4, atol=1e-5)
-    assert torch.equal(whole.positions[3], alone.positions[0])
+    assert torch.equal(whole.letters[3], alone.letters[0])
 
 
 def test_round_trip_through_a_file(learner: LinearLearner, tmp_path: Path) -> None:

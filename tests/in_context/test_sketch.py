@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bio_xlstm.in_context import sketch
-from bio_xlstm.in_context.sketch import POSITIONS, WORDS, sketch_positions, sketch_words
+from bio_xlstm.in_context.sketch import WORDS, sketch_words
 
 
 def drawn(count: int, length: int, letters: str = "ACDEFGHIKLMNPQRSTVWY", seed: int = 0) -> list[str]:
@@ -14,27 +14,21 @@ def drawn(count: int, length: int, letters: str = "ACDEFGHIKLMNPQRSTVWY", seed: 
 
 
 def test_products_are_those_of_the_counts() -> None:
-    """Shared letters at positions, and shared words, are what products estimate: without bias, with a known error."""
+    """Shared words are what products estimate: without bias, with a known error."""
     texts = drawn(30, 60)
-    letters = np.array([list(text) for text in texts])
     words = [{text[place : place + 3] for place in range(58)} for text in texts]
-    different = ~np.eye(30, dtype=bool)
-    for found, width, shared in (
-        (sketch_positions(texts), POSITIONS, (letters[:, None] == letters[None]).sum(-1)),
-        (sketch_words(texts, "protein"), WORDS, [[len(one & other) for other in words] for one in words]),
-    ):
-        assert found.shape == (30, width)
-        errors = (found.astype(float) @ found.T.astype(float) - shared)[different]
-        # of about 60 x 60 chance meetings in so many places
-        assert errors.std() < 1.3 * 60 / width**0.5 and abs(errors.mean()) < 0.2
+    shared = np.array([[len(one & other) for other in words] for one in words])
+    found = sketch_words(texts, "protein")
+    assert found.shape == (30, WORDS)
+    errors = (found.astype(float) @ found.T.astype(float) - shared)[~np.eye(30, dtype=bool)]
+    # of about 60 x 60 chance meetings in so many places
+    assert errors.std() < 1.3 * 60 / WORDS**0.5 and abs(errors.mean()) < 0.2
 
 
-def test_one_substitution_changes_two_numbers() -> None:
-    """A letter that goes and one that comes: nothing else moves."""
+def test_one_substitution_changes_few_numbers() -> None:
+    """Three words that go and three that come: nothing else moves."""
     (text,) = drawn(1, 100)
     other = text[:40] + ("A" if text[40] != "A" else "C") + text[41:]
-    difference = sketch_positions([text])[0] - sketch_positions([other])[0]
-    assert np.abs(difference).sum() == 2
     assert np.abs(sketch_words([text], "protein") - sketch_words([other], "protein")).sum() <= 6
 
 
@@ -50,12 +44,9 @@ def test_company_does_not_matter(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     """A sequence is sketched alike alone and among others, those shorter than a word too."""
     texts = ["A", "ACG", *drawn(5, 20, "ACGT"), "AC", "ACGTACG", ""]
     monkeypatch.setattr(sketch, "_BLOCK", 4)
-    for whole, alone in (
-        (sketch_positions(texts), [sketch_positions([text]) for text in texts]),
-        (sketch_words(texts, kind), [sketch_words([text], kind) for text in texts]),
-    ):
-        assert (whole == np.concatenate(alone)).all()
-    assert not sketch_words(["A", ""], kind).any() and sketch_positions([]).shape == (0, POSITIONS)
+    whole, alone = sketch_words(texts, kind), [sketch_words([text], kind) for text in texts]
+    assert (whole == np.concatenate(alone)).all()
+    assert not sketch_words(["A", ""], kind).any() and sketch_words([], kind).shape == (0, WORDS)
 
 
 def test_long_repeats_do_not_overflow() -> None:

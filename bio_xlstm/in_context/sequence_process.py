@@ -1,0 +1,71 @@
+"""A Gaussian process on what sequences have in common: embedding, words, and what was changed where.
+
+Every kernel is linear in numbers that a sequence alone decides, so what remains of a support is one weight for each of
+them and, for variants, one effect per letter and place, however many examples there were.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bio_xlstm.in_context.changes import Changes
+from bio_xlstm.in_context.gaussian import solve, solve_on
+from bio_xlstm.in_context.letters import LETTERS
+from bio_xlstm.in_context.mixture import JUDGED, Mixture, weigh
+from bio_xlstm.in_context.process import SLOTS
+from bio_xlstm.in_context.sequence_points import SequencePoints
+from bio_xlstm.in_context.substitutions import codes_of
+from bio_xlstm.in_context.view import View
+
+_JUDGED, _SLOTS = slice(0, JUDGED), slice(0, SLOTS)
+
+
+class Solution(NamedTuple):
+    """Hold what answers queries: numbers times weights, less the bias, and the effects of the letters."""
+
+    weights: Tensor  # (F,) float64, of all views one behind the other
+    bias: Tensor  # () float64
+    effects: Tensor | None  # (L, CODES) float64, None where changes do not count
+    mixture: Mixture
+
+
+def changes_of(points: SequencePoints, kind: str) -> Changes | None:
+    """Return how N sequences of one length differ; None where they have several, or are too long."""
+    length = int(points.lengths[0])
+    if len(points.lengths) < 2 or length > LETTERS or bool((points.lengths != length).any()):
+        return None
+    return Changes(codes_of(points.letters[:, :length]), kind)
+
+
+def solve_sequences(
+    views: Sequence[View], changes: Changes | None, right: Tensor, counts: Tensor
+) -> Solution:
+    """Solve for labels (N,) that count so much; of more than 1,024 examples, the first 1,024 say what all do."""
+    sources: list[View | Changes] = [*views, changes] if changes else [*views]
+    mixture, sizes = _weigh(sources, right, counts)
+    shares = (mixture.shares / sizes).split([len(source.expected) for source in sources])
+
+    def between(some: slice) -> Tensor:
+        pairs = zip(sources, shares, strict=True)
+        return torch.stack([source.kernel(_SLOTS, some, share) for source, share in pairs]).sum(0)[None]
+
+    noise = mixture.noise[None]
+    if len(right) <= SLOTS:
+        said = solve(between(_SLOTS), right[None], counts[None], noise)[0]
+    else:
+        said = solve_on(between(_SLOTS), between, right[None], counts[None], noise)[0]
+    weights = [view.weights(_SLOTS, said, share) for view, share in zip(views, shares, strict=False)]
+    bias = torch.stack([one @ view.centre for one, view in zip(weights, views, strict=True)]).sum()
+    effects = changes.effects(_SLOTS, said, shares[-1]) if changes else None
+    return Solution(torch.cat(weights), bias, effects, mixture)
+
+
+def _weigh(sources: Sequence[View | Changes], right: Tensor, counts: Tensor) -> tuple[Mixture, Tensor]:
+    """Judge all kernels by the first examples; return the mixture, and the sizes of the kernels (C,)."""
+    kernels = torch.cat([source.kernels(_JUDGED) for source in sources])
+    sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
+    sizes = torch.where(sizes > 0, sizes, 1.0)
+    expected = torch.cat([source.expected for source in sources])
+    return weigh(kernels / sizes[:, None, None], right[_JUDGED], counts[_JUDGED], expected), sizes
