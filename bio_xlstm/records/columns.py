@@ -102,10 +102,13 @@ def is_table_header(line: str) -> bool:
     return len(names) > 1 and any(normal(name) in known for known in COLUMNS.values() for name in names)
 
 
-def choose_column(names: Sequence[str], *, kind: str | None, column: str | None, source: str) -> int:
+def choose_column(
+    names: Sequence[str], *, kind: str | None, column: str | None, source: str, option: str = "--column"
+) -> int:
     """Return the index of the sequence column: the one asked for, else the best-named one for `kind`.
 
-    Raise InputError when there is none, or when columns of several kinds could be meant.
+    Raise InputError when there is none, or when columns of several kinds could be meant; it names the `option` that
+    takes the column.
     """
     shown = ", ".join([name or "''" for name in names[:SHOWN]] + ["..."] * (len(names) > SHOWN))
     if column is not None:
@@ -119,10 +122,10 @@ def choose_column(names: Sequence[str], *, kind: str | None, column: str | None,
         kinds = {i: found for i, found in kinds.items() if found in (kind, "")}
     if not kinds:
         wanted = f"no {kind} column" if kind else "no sequence column"
-        raise InputError(f"{source}: {wanted} found; the columns are {shown}; name one with --column")
+        raise InputError(f"{source}: {wanted} found; the columns are {shown}; name one with {option}")
     if len(set(kinds.values())) > 1 and kind is None:
         several = ", ".join(names[i] for i in kinds)
-        raise InputError(f"{source}: the columns {several} could all be meant; name one with --column")
+        raise InputError(f"{source}: the columns {several} could all be meant; name one with {option}")
     return min(kinds, key=lambda i: (kinds[i] != kind, rank(names[i])))
 
 

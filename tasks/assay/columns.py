@@ -85,6 +85,38 @@ def choose_targets(
     """
     if asked:
         return [_named(columns, name, sequence, source) for name in asked]
+    fitting = _fitting(columns, sequence)
+    # a panel of assays: columns of 0 and 1 with gaps
+    if len(fitting) == 1 or (fitting and all(is_yes_or_no(columns[name]) for name in fitting)):
+        return fitting
+    if fitting:
+        several = listed(fitting)
+        raise InputError(
+            f"{source}: the columns {several} could all be meant; name one or more with --target"
+        )
+    raise _nothing_measured(columns, source)
+
+
+def choose_target(columns: Mapping[str, Sequence[str]], sequence: str, asked: str | None, source: str) -> str:
+    """Return the name of the one target column: that asked for, else the one that the names and cells show.
+
+    Where no cells show one, a known name does. Raise InputError where there is none, or several could be meant.
+    """
+    if asked is not None:
+        return _named(columns, asked, sequence, source)
+    fitting = _fitting(columns, sequence)
+    fitting = fitting or [name for name in columns if name != sequence and normal(name) in SURE + USUAL]
+    if len(fitting) > 1:
+        raise InputError(
+            f"{source}: the columns {listed(fitting)} could all be meant; name one with --target"
+        )
+    if not fitting:
+        raise _nothing_measured(columns, source)
+    return fitting[0]
+
+
+def _fitting(columns: Mapping[str, Sequence[str]], sequence: str) -> list[str]:
+    """Return the columns that are meant, as far as the names and cells show."""
     found = candidates(columns, sequence)
     for known in (SURE, USUAL):
         # a known name over a mostly empty column may be beside the point
@@ -96,17 +128,11 @@ def choose_targets(
     else:
         fitting = found
     observed = [name for name in fitting if OBSERVED & set(normal(name).split("_"))]
-    if len(observed) == 1:
-        return observed
-    # a panel of assays: columns of 0 and 1 with gaps
-    if len(fitting) == 1 or (fitting and all(is_yes_or_no(columns[name]) for name in fitting)):
-        return fitting
-    if fitting:
-        several = listed(fitting)
-        raise InputError(
-            f"{source}: the columns {several} could all be meant; name one or more with --target"
-        )
-    raise InputError(
+    return observed if len(observed) == 1 else fitting
+
+
+def _nothing_measured(columns: Mapping[str, Sequence[str]], source: str) -> InputError:
+    return InputError(
         f"{source}: no column of measured values found; the columns are {listed(columns)}; name one with --target"
     )
 

@@ -34,14 +34,16 @@ def open_table(path: str, wanted: str) -> tuple[RawFile, str]:
     return raw, form
 
 
-def read_whole(path: str, *, column: str | None, kind: str | None, limit: int | None) -> Table:
-    """Read a table of sequences; raise InputError where it is none or holds no row."""
+def read_whole(
+    path: str, *, column: str | None, kind: str | None, limit: int | None, option: str = "--column"
+) -> Table:
+    """Read a table of sequences; raise InputError where it is none or holds no row. `option` takes the column."""
     raw, form = open_table(path, "an assay")
     names = column_names(raw, form)
     refuse_repeated(names, raw.name)
     source = RecordSource(raw, path, form, kind, column)
     # what the column names leave open is an error before letters are looked at
-    chosen = names[choose_column(names, kind=kind, column=column, source=raw.name)]
+    chosen = names[choose_column(names, kind=kind, column=column, source=raw.name, option=option)]
     found = source.kind
     records = list(islice(source, limit))
     if form == "parquet":

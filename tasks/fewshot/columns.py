@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.records.columns import normal
-from bio_xlstm.tasks.assay.columns import choose_targets, listed
+from bio_xlstm.tasks.assay.columns import choose_target, listed
 from bio_xlstm.tasks.evaluate.prediction_columns import column
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 
@@ -39,12 +39,7 @@ def choose(columns: Columns, molecule: str, request: FewshotRequest, source: str
     target = target or _first(columns, NUMBERS if request.numeric else CLASSES)
     if target is None:
         rest = {name: cells for name, cells in columns.items() if name != assay}
-        found = choose_targets(rest, molecule, None, source)
-        if len(found) > 1:
-            raise InputError(
-                f"{source}: the columns {listed(found)} could all be meant; name one with --target"
-            )
-        target = found[0]
+        target = choose_target(rest, molecule, None, source)
     relation = _given(columns, request.relation_column, source)
     if relation is None and request.numeric:
         relation = _first(columns, RELATIONS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bio_xlstm.errors import InputError
+from bio_xlstm.errors import InputError, ModelError
 from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.records import RecordSource
 from bio_xlstm.tasks.catalogue import summarise
@@ -18,7 +18,12 @@ from bio_xlstm.tasks.files.run import run_job, silent
 from bio_xlstm.tasks.generate.streams import Kept, kept
 from bio_xlstm.tasks.in_context.columns import column_names, text_columns, write_cells
 from bio_xlstm.tasks.in_context.compute import Answerer, answer_unit
-from bio_xlstm.tasks.in_context.learners import learner_for_state, learner_for_support, load_learner
+from bio_xlstm.tasks.in_context.learners import (
+    kind_of_state,
+    learner_for_state,
+    learner_for_support,
+    load_learner,
+)
 from bio_xlstm.tasks.in_context.opening import Opened, Say, open_state, open_support
 from bio_xlstm.tasks.in_context.request import InContextRequest
 from bio_xlstm.tasks.in_context.trust import fewest_for
@@ -69,10 +74,13 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
     check_place(given, request.output, request.command, request.overwrite)
     form = choose_format(request.output, request.format)
     with kept(request.support.support if request.support else None) as held:
-        name = request.model or _learner_for(request, held, say)
+        asked = request.model
+        name = asked or _learner_for(request, held, say)
+        kind = summarise(name).kind
+        _check_state(request, kind)
         request = replace(request, model=name)
         source = open_source(request)
-        _check_kind(source, summarise(name).kind)
+        _check_kind(source, kind, asked)
         learner = load_learner(name, device=request.device, dtype=request.dtype, backend=request.backend)
         opened = _opened(learner, request, held, say)
     language_model = learner.language_model
@@ -146,12 +154,24 @@ def _header(source: RecordSource, worker: Answerer, say: Say) -> Header:
     )
 
 
-def _check_kind(source: RecordSource, kind: str) -> None:
-    """Refuse queries of another modality than the learner's."""
+def _check_state(request: InContextRequest, kind: str) -> None:
+    """Refuse a state of another modality than that of the learner asked for."""
+    if request.state is None or request.model is None:
+        return
+    made = kind_of_state(request.state)
+    if made != kind:
+        raise ModelError(
+            f"{request.state} was made of {KIND_WORDS[made]}, but -m {request.model} reads {KIND_WORDS[kind]}; leave "
+            "-m out, or name the learner that made it"
+        )
+
+
+def _check_kind(source: RecordSource, kind: str, asked: str | None) -> None:
+    """Refuse queries of another modality than the learner's, which was asked for or found."""
     if source.kind == kind:
         return
-    wanted = KIND_WORDS[kind]
+    wanted, by = KIND_WORDS[kind], f" (-m {asked})" if asked else ""
     raise InputError(
-        f"{source.name} holds {KIND_WORDS[source.kind]}, but prediction from this support reads {wanted}; "
+        f"{source.name} holds {KIND_WORDS[source.kind]}, but prediction from this support reads {wanted}{by}; "
         f"--kind {kind} if the file does hold {wanted}"
     )

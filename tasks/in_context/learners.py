@@ -11,6 +11,7 @@ from bio_xlstm.models.directory import DEFAULT_MODELS, load
 from bio_xlstm.tasks.assay.reading import read_whole
 from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.device import choose_backend, choose_device, choose_dtype
+from bio_xlstm.tasks.in_context.table import SUPPORT_COLUMN
 
 # the bundled learner for each kind of sequence; of proteins and DNA, any language model is one
 DEFAULT_LEARNERS = {**DEFAULT_MODELS, "smiles": DEFAULT}
@@ -53,14 +54,18 @@ def learner_for_support(path: str, column: str | None, kind: str | None, say: Sa
 
 def learner_for_state(path: str) -> str:
     """Name the bundled learner for what an assay state was made of; ModelError where the file is none."""
+    return DEFAULT_LEARNERS.get(kind_of_state(path), DEFAULT)
+
+
+def kind_of_state(path: str) -> str:
+    """Return the kind of sequence that an assay state was made of; ModelError where the file is none."""
     # states of before there were several learners are of molecules, and do not say so
-    kind = AssayState.load(path).facts.get("kind", "smiles")
-    return DEFAULT_LEARNERS.get(kind, DEFAULT)
+    return str(AssayState.load(path).facts.get("kind", "smiles"))
 
 
 def _kind_of_table(path: str, column: str | None) -> str:
     """Return the kind of sequence that a table holds, molecules where it does not tell; InputError for no table."""
     try:
-        return read_whole(path, column=column, kind=None, limit=None).kind
+        return read_whole(path, column=column, kind=None, limit=None, option=SUPPORT_COLUMN).kind
     except InputError:
-        return read_whole(path, column=column, kind="smiles", limit=None).kind
+        return read_whole(path, column=column, kind="smiles", limit=None, option=SUPPORT_COLUMN).kind

@@ -10,7 +10,7 @@ from bio_xlstm.in_context.assay_state import AssayState
 from bio_xlstm.tasks.catalogue import licence
 from bio_xlstm.tasks.device import choose_backend, dtype_name
 from bio_xlstm.tasks.generate.streams import kept
-from bio_xlstm.tasks.in_context.learners import learner_for_support, load_learner
+from bio_xlstm.tasks.in_context.learners import DEFAULT_LEARNERS, learner_for_support, load_learner
 from bio_xlstm.tasks.in_context.opening import Opened, Say, open_support
 from bio_xlstm.tasks.in_context.request import SupportOptions
 from bio_xlstm.tasks.progress import size
@@ -51,10 +51,12 @@ def build_assay_state(request: AssayStateRequest, say: Say = lambda line: None) 
         opened = open_support(learner, request, held, say)
     state = opened.assay.state
     store_state(output, state.save, _provenance(request, name, opened), examples=state.facts["examples"])
+    # predict finds the bundled learner by itself
+    chosen = "" if name == DEFAULT_LEARNERS[learner.kind] else f" -m {name}"
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
         f"{state.facts['examples']:,} examples of {state.facts['target']}, for the learner {learner.name}",
-        f"use: bioxlstm predict --state {output} -m {name} {_LIBRARIES[learner.kind]} -o predictions.csv",
+        f"use: bioxlstm predict --state {output}{chosen} {_LIBRARIES[learner.kind]} -o predictions.csv",
     )
 
 

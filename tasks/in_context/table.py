@@ -7,8 +7,10 @@ import numpy as np
 from bio_xlstm.errors import InputError
 from bio_xlstm.records import Record
 from bio_xlstm.tasks.assay.assay import Issue
-from bio_xlstm.tasks.assay.columns import choose_targets, is_yes_or_no, listed
+from bio_xlstm.tasks.assay.cells import is_missing, is_number
+from bio_xlstm.tasks.assay.columns import FEW, choose_target, is_yes_or_no
 from bio_xlstm.tasks.assay.labels import POSITIVE, Labels, read_labels
+from bio_xlstm.tasks.assay.letter_labels import shows_letters
 from bio_xlstm.tasks.assay.reading import Table, read_whole
 from bio_xlstm.tasks.assay.sequences import Cleaned, clean_sequences
 from bio_xlstm.tasks.assay.table import judge
@@ -20,6 +22,8 @@ from bio_xlstm.tasks.in_context.support import Support, make_support
 from bio_xlstm.tokenizers import Tokenizer
 
 TASKS = ("binary", "regression")
+# the option that takes the column of the sequences
+SUPPORT_COLUMN = "--support-column"
 
 
 def read_support(
@@ -40,17 +44,13 @@ def read_support(
     table = _sequences(path, column, tokenizer.kind)
     signs = {name: unsigned_column(cells) for name, cells in table.columns.items()}
     plain = {name: cells for name, (cells, _) in signs.items()}
-    chosen = choose_targets(plain, table.sequence_column, None if target is None else [target], table.name)
-    if len(chosen) > 1:
-        raise InputError(
-            f"{table.name}: the columns {listed(chosen)} could all be meant; name one with --target"
-        )
+    chosen = choose_target(plain, table.sequence_column, target, table.name)
     cleaned = list(clean_sequences(table.records, tokenizer))
-    labels = _read_labels(plain[chosen[0]], chosen[0], cleaned, task, table.name)
-    relations = signs[chosen[0]][1]
+    labels = _read_labels(plain[chosen], chosen, cleaned, task, table.name)
+    relations = signs[chosen][1]
     if not labels.task.numeric and relations.any():
         raise InputError(
-            f"{table.name}: column {chosen[0]!r} holds bounds such as {_first_bound(table, chosen[0])}, "
+            f"{table.name}: column {chosen!r} holds bounds such as {_first_bound(table, chosen)}, "
             "which classes cannot be; --task regression reads numbers"
         )
     return _assemble(table, cleaned, labels, relations)
@@ -59,13 +59,14 @@ def read_support(
 def _sequences(path: str, column: str | None, kind: str) -> Table:
     """Read a table whole; a column that is named holds the kind asked for, and so does one that leaves it open."""
     try:
-        table = read_whole(path, column=column, kind=None if column is None else kind, limit=None)
+        known = None if column is None else kind
+        table = read_whole(path, column=column, kind=known, limit=None, option=SUPPORT_COLUMN)
     except InputError:
-        table = read_whole(path, column=column, kind=kind, limit=None)
+        table = read_whole(path, column=column, kind=kind, limit=None, option=SUPPORT_COLUMN)
     if table.kind != kind:
         raise InputError(
             f"{table.name} holds {KIND_WORDS[table.kind]}, but the learner reads {KIND_WORDS[kind]} "
-            "(--support-column names their column, -m another learner)"
+            f"({SUPPORT_COLUMN} names their column, -m another learner, --kind what support and library hold)"
         )
     return table
 
@@ -76,22 +77,30 @@ def _read_labels(
     """Read the cells of the label column as two classes or numbers."""
     if task is None and is_yes_or_no(cells):
         task = "binary"
+    different = sorted({cell.strip() for cell in cells if not is_missing(cell)})
     texts = [one.text for one in cleaned]
+    named = task is None and not any(map(is_number, different)) and not shows_letters(cells, texts)
+    if named and 2 < len(different) <= FEW:
+        raise _more_classes(different, name, source)
     found = read_labels({name: cells}, texts, task, source)
     classes = found.task.classes
     if found.task.name == "multiclass" and len(classes) == 2:
         found = read_labels({name: cells}, texts, "binary", source)
     elif found.task.name == "multiclass":
-        more = ", ..." if len(classes) > 5 else ""
-        raise InputError(
-            f"{source}: column {name!r} has {len(classes)} classes ({', '.join(classes[:5])}{more}); prediction "
-            "from a support takes two, or numbers (--task regression)"
-        )
+        raise _more_classes(classes, name, source)
     if found.task.name not in TASKS:
         raise InputError(f"{source}: column {name!r} holds one label per letter, not one per sequence")
     # a choice that is not offered here
     found.notes = [note for note in found.notes if "multiclass" not in note]
     return _with_two_classes(found) if found.task.name == "binary" else found
+
+
+def _more_classes(classes: Sequence[str], name: str, source: str) -> InputError:
+    more = ", ..." if len(classes) > 5 else ""
+    return InputError(
+        f"{source}: column {name!r} has {len(classes)} classes ({', '.join(classes[:5])}{more}); prediction "
+        "from a support takes two, or numbers (--task regression)"
+    )
 
 
 def _with_two_classes(labels: Labels) -> Labels:

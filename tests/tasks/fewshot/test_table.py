@@ -121,6 +121,7 @@ def test_relations_turn_with_the_logarithm() -> None:
         ("smiles,active\nC,1\n", {}, "no column of assays found; the columns are smiles, active; name it with --assay"),
         ("assay,smiles,active\nA,C,1\n", {"target": "no"}, "there is no column 'no'"),
         ("assay,smiles,ic50,kd\nA,C,1,2\n", {"task": "regression"}, "ic50, kd could all be meant; name one"),
+        ("assay,smiles,active\nA,CO,yes\nA,CC,no\nA,C,maybe\n", {}, r"'active' has 3 classes \(maybe, no, yes"),
         ("assay,smiles,active\nA,xx,1\n", {}, "no row has an assay, a molecule and a value in 'active'"),
         ("assay,smiles,y\nA,CC,high\n", {"task": "regression"}, "no row has an assay, a molecule and a value in 'y' "
          r"\(row 0 is left out, error: column 'y': 'high' is not a number\)"),

@@ -198,7 +198,8 @@ def test_a_state_says_the_same(ask: Ask, tiny_models: dict[str, str], tmp_path: 
     said: list[str] = []
     request = AssayStateRequest(support=str(tmp_path / "labelled.csv"), output=path)
     done = build_assay_state(request, said.append)
-    assert "holds proteins: using the bundled model" in said[0] and "new.fasta" in done[-1]
+    assert "holds proteins: using the bundled model" in said[0]
+    assert done[-1] == f"use: bioxlstm predict --state {path} new.fasta -o predictions.csv"
     for options in ({}, {"model": None}):
         predict_in_context(ask(None, state=path, output="again.csv", overwrite=True, **options))
         assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
@@ -207,6 +208,13 @@ def test_a_state_says_the_same(ask: Ask, tiny_models: dict[str, str], tmp_path: 
     for other in ("dna", "smiles"):
         with pytest.raises((ModelError, InputError)):
             predict_in_context(ask(None, state=path, model=tiny_models[other], output="no.csv"))
+    # it is -m that does not fit, whatever the library holds
+    with pytest.raises(
+        ModelError, match=r"assay.state was made of proteins, but -m \S* reads DNA; leave -m out, or"
+    ):
+        predict_in_context(
+            ask(None, state=path, model=tiny_models["dna"], queries=">a\nACGT\n", output="no.csv")
+        )
     state = AssayState.load(path)
     AssayState(state.states, state.facts, state.tables, "of another").save(tmp_path / "other.state")
     with pytest.raises(ModelError, match="was made by another model than protein; build it again"):
@@ -242,12 +250,14 @@ def test_kinds_do_not_mix(ask: Ask, tiny_learner: str) -> None:
     ):
         predict_in_context(ask(queries="c1ccccc1O x\nCC(=O)N y\n", name="new.smi"))
     with pytest.raises(
-        InputError, match="new.fasta holds proteins, but prediction from this support reads molecules"
+        InputError,
+        match=r"new.fasta holds proteins, but prediction from this support reads molecules \(-m .*tiny-icl\)",
     ):
         predict_in_context(ask(molecules, model=tiny_learner))
     with pytest.raises(InputError, match="labelled.csv holds proteins, but the learner reads molecules"):
         predict_in_context(ask(queries=library, name="new.csv", model=tiny_learner))
-    with pytest.raises(InputError, match="labelled.csv holds molecules, but the learner reads proteins"):
+    wrong = r"labelled.csv holds molecules, but the learner reads proteins \(.* --kind what support and library hold\)"
+    with pytest.raises(InputError, match=wrong):
         predict_in_context(ask(molecules))
     # what is wrong with the support is said first, not what that would mean for the library
     with pytest.raises(InputError, match=r"labelled\.csv: the file is empty"):

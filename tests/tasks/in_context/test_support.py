@@ -45,6 +45,10 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     assert sorted(read(tmp_path, text, target="A", column="parent").names) == ["CCN", "CCO"]
     # letters that are residues too
     assert len(read(tmp_path, "sequence,y\nCCN,1\nCCS,0\n", column="sequence")) == 2
+    with pytest.raises(
+        InputError, match=r"column 'parent' has 3 classes \(CO, N, O\); prediction from a support takes"
+    ):
+        read(tmp_path, "smiles,parent\nCCO,O\nCCN,N\nCCC,CO\n", target="parent")
     with pytest.raises(InputError, match="there is no column 'c'; the columns are parent, smiles, a, b"):
         read(tmp_path, text, target="c")
 
@@ -144,6 +148,9 @@ def test_two_numbered_classes(tmp_path: Path) -> None:
     [
         ("smiles,label\nCCO,a\nCCN,b\nCCC,c\nCCCC,a\nCCF,b\nCCI,c\n", r"has 3 classes \(a, b, c\); prediction "
          "from a support takes two, or numbers"),
+        ("smiles,active\nCCO,maybe\nCCN,yes\nCCC,no\n", r"column 'active' has 3 classes \(maybe, no, yes\); prediction"),
+        ("name,value\na,1\nb,2\n", "no smiles column found; the columns are name, value; name one with --support-c"),
+        ("smiles,a,b\nCCO,1,0.3\nCCN,0,0.4\n", "columns a, b could all be meant; name one with --target"),
         ("", "empty"),
         ("smiles,name\nCCO,x\nCCN,y\n", "no column of measured values found"),
         ("smiles,y\nC1CC,1\nCC(,0\n", r"no row can be used as a labelled example \(row 0: invalid_smiles"),
