@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import count
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,10 @@ class Intervals:
         return values - half, values + half
 
 
-def check_coverage(coverage: Any) -> None:
-    """Refuse a coverage that is none, as `finetune` does."""
-    if not 0.5 <= coverage < 1:
-        raise ConfigError(f"--coverage must be at least 0.5 and below 1, not {coverage:g}")
+def check_coverage(coverage: Any, name: str = "--coverage") -> None:
+    """Refuse a coverage that is none, as `finetune` does; `name` is what the user calls it."""
+    if not isinstance(coverage, Real) or not 0.5 <= float(coverage) < 1:
+        raise ConfigError(f"{name} must be at least 0.5 and below 1, not {coverage}")
 
 
 def fewest_for(coverage: float) -> int:
