@@ -10,7 +10,7 @@ from bio_xlstm.errors import ConfigError, SequenceError
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import POOLS, RC, check_choice
 from bio_xlstm.tasks.in_context.estimators import InContextClassifier, InContextRegressor
-from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, is_missing, readable_ids
+from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, known_classes, readable_ids
 from bio_xlstm.tasks.sequence_predictor import SequencePredictor
 
 if TYPE_CHECKING:
@@ -170,24 +170,18 @@ class SequenceClassifier(ClassifierMixin, SequencePredictor):
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from sequences (N,) and their classes (N,), of any type that can be compared.
 
-        None, NaN and the NA of pandas are no class: such rows are left out.
+        None, NaN, the NA of pandas and empty text are no class: such rows are left out.
         """
         labels = np.asarray(y)
         if labels.ndim != 1:
             raise SequenceError(f"classes must come as one column, not as an array of shape {labels.shape}")
-        known = np.array([not is_missing(label) for label in np.asarray(y, object)], bool)
-        # None and NaN make an array of objects, or of texts, of what is none
-        present = labels if known.all() else np.array(np.asarray(y, object)[known].tolist())
-        try:
-            self.classes_, numbers = np.unique(present, return_inverse=True)
-        except TypeError:
-            raise SequenceError("classes must be of one type, so that they can be put in order") from None
+        self.classes_, numbers = known_classes(y)
         if len(self.classes_) < 2:
-            some = f"one class alone, {self.classes_.tolist()[0]!r}" if known.any() else "no class at all"
+            some = (
+                f"one class alone, {self.classes_.tolist()[0]!r}" if len(self.classes_) else "no class at all"
+            )
             raise SequenceError(f"there is {some}: there is nothing to learn")
-        values = np.full((len(known), 1), np.nan)
-        values[known, 0] = numbers
-        self._fit(X, values, Task("multiclass", ("y",), tuple(str(name) for name in self.classes_)))
+        self._fit(X, numbers[:, None], Task("multiclass", ("y",), tuple(str(name) for name in self.classes_)))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

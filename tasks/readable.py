@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,22 @@ def readable_ids(model: "SequenceModel", texts: Sequence[Any], invalid: str) -> 
 
 def read_one(model: "SequenceModel", index: int, text: Any, invalid: str) -> np.ndarray:
     """Return the ids of a sequence, none when it cannot be read and that is allowed."""
+    found = examine(model, text)
+    if found.status not in ("ok", "cleaned") and invalid == "raise":
+        raise SequenceError(f"sequence {index}: {found.status}: {found.detail}")
+    return found.ids
+
+
+class Examined(NamedTuple):
+    """Hold the token ids of a sequence; none, the status and the reason where it cannot be read."""
+
+    ids: np.ndarray
+    status: str
+    detail: str
+
+
+def examine(model: "SequenceModel", text: Any) -> Examined:
+    """Read a sequence, or say why it cannot be read."""
     prepared = model.tokenizer.prepare(text if isinstance(text, str) else "")
     status, detail = prepared.status, prepared.detail
     if not isinstance(text, str) and not is_missing(text):
@@ -58,14 +74,9 @@ def read_one(model: "SequenceModel", index: int, text: Any, invalid: str) -> np.
         from bio_xlstm.records.chemistry import parse_reason
 
         reason = parse_reason(model.tokenizer.decode(prepared.ids))
-        if reason is None:
-            return prepared.ids
-        status, detail = "invalid_smiles", reason
-    if status in ("ok", "cleaned"):
-        return prepared.ids
-    if invalid == "raise":
-        raise SequenceError(f"sequence {index}: {status}: {detail}")
-    return prepared.ids[:0]
+        if reason is not None:
+            status, detail = "invalid_smiles", reason
+    return Examined(prepared.ids if status in ("ok", "cleaned") else prepared.ids[:0], status, detail)
 
 
 def is_missing(value: Any) -> bool:
@@ -78,6 +89,25 @@ def is_missing(value: Any) -> bool:
         return True
     except ValueError:  # an array of several values
         return False
+
+
+def known_classes(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes (C,) among labels (N,), in order, and for every label the number of its class (N,).
+
+    None, NaN, the NA of pandas and empty text are no class: their number is NaN.
+    """
+    labels = np.asarray(y, object)
+    blank = [isinstance(label, str) and not label.strip() for label in labels]
+    known = np.array([not is_missing(label) for label in labels], bool) & ~np.array(blank, bool)
+    # None and NaN make an array of objects, or of texts, of what is none
+    present = np.asarray(y) if known.all() else np.array(labels[known].tolist())
+    try:
+        classes, found = np.unique(present, return_inverse=True)
+    except TypeError:
+        raise SequenceError("classes must be of one type, so that they can be put in order") from None
+    numbers = np.full(len(labels), np.nan)
+    numbers[known] = found
+    return classes, numbers
 
 
 def as_texts(X: Any) -> Iterable[Any]:

@@ -103,7 +103,7 @@ def read_numbers(cells: dict[str, Sequence[str]], name: str) -> Labels:
     for place, (target, column) in enumerate(cells.items()):
         for row, cell in enumerate(column):
             try:
-                found.values[row, place] = _computable(number(cell), cell)
+                found.values[row, place] = computable(number(cell), cell)
             except ValueError as error:
                 found.problems.setdefault(row, f"column {target!r}: {error}")
     return found
@@ -160,7 +160,7 @@ READERS: dict[str, Reader] = {
 ONE_TARGET = ("binary", "multiclass", "per_token", "ranking")
 
 
-def _computable(value: float, cell: str) -> float:
+def computable(value: float, cell: str) -> float:
     """Return a number that training can compute with; ValueError says why it is none."""
     size = abs(value)
     if size > LARGEST:

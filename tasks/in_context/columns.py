@@ -1,5 +1,8 @@
 """Predictions from a support as columns of a table."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from bio_xlstm.tasks.finetune.columns import number
@@ -21,23 +24,44 @@ def text_columns(assay: Assay) -> list[str]:
     return ["nearest", "in_domain", *([] if assay.task.numeric else ["predicted"])]
 
 
+def columns(assay: Assay, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what is said of M rows, laid out under the names of `Said`, as columns (M,) in their order.
+
+    Numbers are NaN, and texts and `in_domain` None, where there is nothing to say.
+    """
+    return {name: _column(assay, found, name) for name in column_names(assay)}
+
+
 def write_cells(assay: Assay, part: Part) -> list[list[str]]:
     """Write the cells of every row of a part, in the order of `column_names`; what there is not is empty."""
-    names = column_names(assay)
-    columns = {name: _cells(assay, part, name) for name in names}
-    return [list(row) for row in zip(*columns.values(), strict=True)] if len(part.rows) else []
+    if not len(part.rows):
+        return []
+    written = [[_cell(value) for value in column] for column in columns(assay, part.values).values()]
+    return [list(row) for row in zip(*written, strict=True)]
 
 
-def _cells(assay: Assay, part: Part, name: str) -> list[str]:
-    """Write one column."""
-    found = part.values
+def _column(assay: Assay, found: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Return one column."""
     if name == "nearest":
-        return ["" if place < 0 else assay.names[place] for place in found["which"].astype(int).tolist()]
+        places = found["which"].astype(int).tolist()
+        return np.array([None if place < 0 else assay.names[place] for place in places], object)
     if name == "in_domain":
         usual = assay.domain.threshold
-        return ["" if np.isnan(one) else "yes" if one >= usual else "no" for one in found["similarity"]]
-    if name == "probability":
-        return [number(one) for one in found["predicted"]]
+        inside = [None if np.isnan(one) else bool(one >= usual) for one in found["similarity"]]
+        return np.array(inside, object if None in inside else bool)
     if name == "predicted" and not assay.task.numeric:
-        return ["" if np.isnan(one) else assay.task.classes[int(one >= 0.5)] for one in found["predicted"]]
-    return [number(one) for one in found[name]]
+        classes = assay.task.classes
+        return np.array(
+            [None if np.isnan(one) else classes[int(one >= 0.5)] for one in found["predicted"]], object
+        )
+    column: np.ndarray = found["predicted" if name == "probability" else name]
+    return column
+
+
+def _cell(value: Any) -> str:
+    """Write one cell."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return number(value)

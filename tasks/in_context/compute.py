@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
@@ -37,16 +38,22 @@ class Answerer(Worker[Said]):
     def run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Said]:
         """Predict for sequences with at most `budget` tokens at once."""
         texts = [self.model.tokenizer.decode(ids) for ids in sequences]
-        answers = self.assay.answer(encode(self.assay.learner, texts, batch_tokens=budget))
-        near = self.assay.nearest(texts)
-        ends = self.intervals(answers.predicted, answers.leverage)
-        columns = (answers.predicted, answers.prior, *ends, answers.spread, near.similarity, near.which)
-        return [Said(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        points = encode(self.assay.learner, texts, batch_tokens=budget)
+        return say_of(self.assay, self.intervals, points, texts)
+
+
+def say_of(assay: Assay, intervals: Intervals, points: Tensor, sequences: Sequence[str]) -> list[Said]:
+    """Say all that there is to say of sequences (M), which `points` (M, W) encode."""
+    answers = assay.answer(points)
+    near = assay.nearest(sequences)
+    ends = intervals(answers.predicted, answers.leverage)
+    columns = (answers.predicted, answers.prior, *ends, answers.spread, near.similarity, near.which)
+    return [Said(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def answer_unit(ready: Sequence[Ready], worker: Answerer, on_error: str, source: str) -> Part:
     """Predict for the readable rows of a unit and lay all rows out in order; `on_error` as in `compute_unit`."""
-    return compute_unit(ready, worker, _fault, _laid, on_error=on_error, source=source)
+    return compute_unit(ready, worker, _fault, lay_out, on_error=on_error, source=source)
 
 
 def _fault(said: Said) -> str:
@@ -56,7 +63,7 @@ def _fault(said: Said) -> str:
     return "the model computed numbers that are not finite; --dtype fp32 or bf16 may help"
 
 
-def _laid(results: Sequence[Said | None]) -> Laid:
+def lay_out(results: Sequence[Said | None]) -> Laid:
     """Return one array per kind of number; NaN, or no example, where a row has no prediction."""
     none = [*[float("nan")] * (len(Said._fields) - 1), -1.0]
     rows = np.array([none if one is None else one for one in results], float).reshape(-1, len(Said._fields))

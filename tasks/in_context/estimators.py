@@ -1,126 +1,24 @@
 """scikit-learn estimators that predict from labelled molecules, proteins or DNA without training."""
 
-import os
-import warnings
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import NotFittedError
+from sklearn.base import ClassifierMixin, RegressorMixin
 
 from bio_xlstm.errors import SequenceError
 from bio_xlstm.in_context.assay_state import AssayState
-from bio_xlstm.in_context.directory import DEFAULT
-from bio_xlstm.in_context.learner import Learner
-from bio_xlstm.tasks.assay.cells import number
+from bio_xlstm.tasks.assay.cells import is_number, number
+from bio_xlstm.tasks.assay.labels import computable
 from bio_xlstm.tasks.assay.task import Task
-from bio_xlstm.tasks.choices import check_choice
-from bio_xlstm.tasks.evaluate.facts import read
-from bio_xlstm.tasks.in_context.answering import Answers, Assay
 from bio_xlstm.tasks.in_context.bounds import unsigned
-from bio_xlstm.tasks.in_context.build import build_assay
-from bio_xlstm.tasks.in_context.repeats import Example
-from bio_xlstm.tasks.in_context.spelling import encode
-from bio_xlstm.tasks.in_context.support import make_support
-from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, readable_ids
+from bio_xlstm.tasks.in_context.predictor import InContextPredictor
+from bio_xlstm.tasks.in_context.request import COVERAGE
+from bio_xlstm.tasks.in_context.trust import check_coverage
+from bio_xlstm.tasks.readable import is_missing, known_classes
 
-_SOURCE = "fit"
-
-
-class InContextPredictor(LoadedModel, BaseEstimator):
-    """Keep the parameters and do the work; what is fitted is the state of the support, `state_`."""
-
-    def __init__(
-        self,
-        model: str | os.PathLike[str] | Learner = DEFAULT,
-        *,
-        batch_tokens: int = 8192,
-        invalid: str = "raise",
-        device: str = "cpu",
-    ) -> None:
-        self.model = model
-        self.batch_tokens = batch_tokens
-        self.invalid = invalid
-        self.device = device
-
-    def points(self, X: Any) -> np.ndarray:
-        """Encode sequences (N,) of strings once: rows of bytes (N, W) uint8, which `predict_points` takes any time.
-
-        Points do not depend on what was fitted. Zeros for sequences that cannot be read where that is allowed: they
-        are predicted as NaN.
-        """
-        learner = self._learner()
-        texts, good = self._readable(X)
-        encoded: np.ndarray = encode(learner, texts, batch_tokens=self.batch_tokens).numpy()
-        if good.all():
-            return encoded
-        found = np.zeros((len(good), learner.width), np.uint8)
-        found[good] = encoded
-        return found
-
-    def _fit(self, X: Any, values: Sequence[tuple[float, int]], task: Task) -> None:
-        """Read sequences (N,) with values and relations (N); NaN is a value that was not measured."""
-        texts, good = self._readable(X)
-        kind = self._learner().kind
-        if len(good) != len(values):
-            raise SequenceError(f"there are {len(good)} sequences, but {len(values)} values")
-        examples = [
-            Example(read(text).canonical if kind == "smiles" else text, text, text, row, *values[row])
-            for text, row in zip(texts, np.flatnonzero(good).tolist(), strict=True)
-            if not np.isnan(values[row][0])
-        ]
-        support = make_support(examples, task, issues=[], notes=[], source=_SOURCE, kind=kind)
-        for issue in support.issues:
-            warnings.warn(f"row {issue.row} is left out: {issue.detail}", UserWarning, stacklevel=3)
-        self.state_: AssayState = build_assay(self._learner(), support, batch_tokens=self.batch_tokens)
-        self.n_examples_ = len(support)
-
-    def _answer(self, points: Any) -> Answers:
-        """Answer points (N, W)."""
-        import torch
-
-        given, width = np.asarray(points), self._learner().width
-        if given.ndim != 2 or given.shape[1] != width or given.dtype != np.uint8:
-            raise SequenceError(
-                f"points must be bytes (uint8) of shape (N, {width}), as points() gives them, not {given.dtype} of "
-                f"shape {given.shape}"
-            )
-        found = self._assay().answer(torch.from_numpy(given.copy()), spread=False)
-        unread = ~given.any(1)
-        return Answers(*(np.where(unread, np.nan, column) for column in found))
-
-    def _assay(self) -> Assay:
-        """Return the fitted state with its learner; ModelError where the learner was changed since."""
-        if not hasattr(self, "state_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
-        return Assay(self._learner(), self.state_)
-
-    def _readable(self, X: Any) -> tuple[list[str], np.ndarray]:
-        """Return the sequences that can be read, and which of all (N,) those are."""
-        check_choice("invalid", self.invalid, INVALID)
-        model = self._learner().language_model
-        ids = readable_ids(model, list(as_texts(X)), self.invalid)
-        good = np.array([len(one) > 0 for one in ids], bool)
-        return [model.tokenizer.decode(one) for one in ids if len(one)], good
-
-    def _learner(self) -> Learner:
-        """Return the learner."""
-        learner: Learner = self._loaded()
-        return learner
-
-    def _open(self, name: str) -> Learner:
-        """Load a learner by its name."""
-        from bio_xlstm.tasks.in_context.learners import load_learner
-
-        return load_learner(name, device=self.device, dtype="auto", backend="auto")
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that the input is text."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
+# under this name a state keeps classes as they were given, beside their names
+_GIVEN = "given_classes"
 
 
 class InContextRegressor(RegressorMixin, InContextPredictor):
@@ -143,26 +41,36 @@ class InContextRegressor(RegressorMixin, InContextPredictor):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Read sequences (N,) and numbers (N,) into the state."""
-        self._fit(X, [_value(row, one) for row, one in enumerate(_column(y))], Task("regression", ("y",)))
+        values = [_value(row, one) for row, one in enumerate(_column(y))]
+        self._fit(X, values, Task("regression", ("y",)))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict numbers (N,); NaN for sequences that cannot be read where that is allowed."""
         return self.predict_points(self.points(X))
 
-    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+    def predict_interval(self, X: Any, coverage: float = COVERAGE) -> np.ndarray:
         """Return lower and upper ends (N, 2) that hold the value with this probability.
 
         Split-conformal on what the support says of each of its examples without it; NaN where it has too few measured
         examples for the coverage (9 for 0.9).
         """
-        assay = self._assay()
-        found = self._answer(self.points(X))
-        return np.stack(assay.intervals(coverage)(found.predicted, found.leverage), 1)
+        return self.predict_interval_points(self.points(X), coverage)
 
     def predict_points(self, points: Any) -> np.ndarray:
         """Predict numbers (N,) of sequences that `points` encoded (N, W)."""
         return self._answer(points).predicted
+
+    def predict_interval_points(self, points: Any, coverage: float = COVERAGE) -> np.ndarray:
+        """Return the intervals (N, 2) of sequences that `points` encoded (N, W)."""
+        check_coverage(coverage, "coverage")
+        assay = self._assay()
+        found = self._answer(points)
+        return np.stack(assay.intervals(coverage)(found.predicted, found.leverage), 1)
+
+    @property
+    def _numeric(self) -> bool:
+        return True
 
 
 class InContextClassifier(ClassifierMixin, InContextPredictor):
@@ -177,13 +85,19 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Read sequences (N,) and their two classes (N,), of any type that can be compared, into the state."""
-        self.classes_, numbers = np.unique(np.asarray(_column(y)), return_inverse=True)
+        """Read sequences (N,) and their two classes (N,), of any type that can be compared, into the state.
+
+        None, NaN, the NA of pandas and empty text are no class: such rows are left out.
+        """
+        self.classes_, numbers = known_classes(_column(y))
         if len(self.classes_) != 2:
-            some = ", ".join(repr(one) for one in self.classes_.tolist()[:5])
+            some = ", ".join(repr(one) for one in self.classes_.tolist()[:5]) or "no label at all"
             raise SequenceError(f"two classes are needed, not {len(self.classes_)} ({some})")
         task = Task("binary", ("y",), tuple(str(one) for one in self.classes_))
-        self._fit(X, [(float(one), 0) for one in numbers.tolist()], task)
+        self._fit(X, [(one, 0) for one in numbers.tolist()], task)
+        given = self.classes_.tolist()
+        if all(isinstance(one, str | int | float) for one in given):
+            self.state_ = replace(self.state_, facts=self.state_.facts | {_GIVEN: given})
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -201,7 +115,23 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
 
     def predict_points(self, points: Any) -> np.ndarray:
         """Return the more probable class (N,) of sequences that `points` encoded (N, W)."""
-        positive = self.predict_proba_points(points)[:, 1]
+        return self._decided(self.predict_proba_points(points)[:, 1])
+
+    def details(self, X: Any, *, points: Any = None, coverage: float = COVERAGE) -> dict[str, np.ndarray]:
+        """Return the columns of `bioxlstm predict`, with `predicted` of the type of `classes_`."""
+        found = super().details(X, points=points, coverage=coverage)
+        return found | {"predicted": self._decided(found["probability"])}
+
+    def _take(self, state: AssayState, source: str) -> None:
+        """Take the classes too: as they were given, or, from a table, as numbers where they are numbers."""
+        super()._take(state, source)
+        names = state.facts["classes"]
+        plain = [float(name) for name in names] if all(map(is_number, names)) else names
+        whole = [int(one) if isinstance(one, float) and one.is_integer() else one for one in plain]
+        self.classes_ = np.array(state.facts.get(_GIVEN, whole))
+
+    def _decided(self, positive: np.ndarray) -> np.ndarray:
+        """Return the more probable class (N,), None where the probability is NaN."""
         bad = np.isnan(positive)
         best = self.classes_[(positive >= 0.5).astype(int)]
         if not bad.any():
@@ -209,6 +139,10 @@ class InContextClassifier(ClassifierMixin, InContextPredictor):
         best = best.astype(object)
         best[bad] = None
         return best
+
+    @property
+    def _numeric(self) -> bool:
+        return False
 
 
 def _column(y: Any) -> list[Any]:
@@ -223,8 +157,11 @@ def _column(y: Any) -> list[Any]:
 
 def _value(row: int, given: Any) -> tuple[float, int]:
     """Read a number, or a text such as ">10"; NaN is none."""
-    text, relation = unsigned(given) if isinstance(given, str) else (repr(float(given)), 0)
+    if is_missing(given):
+        return float("nan"), 0
     try:
-        return number(text), relation
-    except ValueError as error:
-        raise SequenceError(f"value {row}: {error}") from None
+        text, relation = unsigned(given) if isinstance(given, str) else (repr(float(given)), 0)
+        return computable(number(text), text), relation
+    except (TypeError, ValueError) as error:
+        reason = error if isinstance(error, ValueError) else f"{given!r} is not a number"
+        raise SequenceError(f"value {row}: {reason}") from None

@@ -3,13 +3,14 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from bio_xlstm.errors import ConfigError, ModelError, SequenceError
+from bio_xlstm.errors import ConfigError, InputError, ModelError, SequenceError
 from bio_xlstm.in_context.directory import load_in_context
 from bio_xlstm.tasks.estimators import InContextClassifier, InContextRegressor
 
@@ -38,16 +39,51 @@ def test_numbers(regressor: InContextRegressor) -> None:
     assert (low < found).all() and (found < high).all()
     wider = regressor.predict_interval(SMILES, coverage=0.95)
     assert (wider[:, 0] <= low).all() and (wider[:, 1] >= high).all()
-    with pytest.raises(ConfigError, match="--coverage must be at least 0.5"):
-        regressor.predict_interval(SMILES, coverage=0.1)
+    for wrong in (0.1, 1.5, float("nan"), "a"):
+        with pytest.raises(ConfigError, match=f"^coverage must be at least 0.5 and below 1, not {wrong}"):
+            regressor.predict_interval(SMILES, coverage=wrong)
     assert np.isnan(regressor.fit(SMILES[:8], OXYGENS[:8]).predict_interval(SMILES[:2])).all()
 
 
 def test_bounds_and_gaps(regressor: InContextRegressor) -> None:
     regressor.fit(SMILES[:4], [">1.5", 2, float("nan"), "3.5"])
     assert regressor.n_examples_ == 3 and regressor.state_.facts["bounds"] == 1
-    with pytest.raises(SequenceError, match="value 1: 'much' is not a number"):
-        regressor.fit(SMILES[:2], [1, "much"])
+    for wrong, words in (
+        ("much", "'much' is not a number"),
+        ([1], r"\[1\] is not a number"),
+        (float("inf"), "'inf' is not a finite number"),
+        (1e200, r"'1e\+200' is too large; write it in another unit, or its logarithm"),
+        (">1e300", "'1e300' is too large"),
+        (-1e-300, "'-1e-300' is too small"),
+    ):
+        values = np.empty(2, object)
+        values[:] = [1, wrong]
+        with pytest.raises(SequenceError, match=f"value 1: {words}"):
+            regressor.fit(SMILES[:2], values)
+
+
+def test_labels_that_are_missing_are_left_out(
+    regressor: InContextRegressor, classifier: InContextClassifier
+) -> None:
+    known = regressor.fit([SMILES[0], SMILES[3]], [1, 2]).predict(SMILES)
+    for gap in (None, float("nan"), pd.NA, "", "n/a"):
+        regressor.fit([*SMILES[:3], SMILES[3]], [1, gap, gap, 2])
+        assert regressor.n_examples_ == 2
+        np.testing.assert_array_equal(regressor.predict(SMILES), known)
+    for classes, gaps in (
+        ([1, 0], (None, float("nan"), pd.NA)),
+        (["no", "yes"], (None, float("nan"), pd.NA, "", " ")),
+    ):
+        wanted = classifier.fit(SMILES[:2], classes).predict_proba(SMILES)
+        for gap in gaps:
+            for labels in ([*classes, gap], pd.Series([*classes, gap])):
+                classifier.fit(SMILES[:3], labels)
+                assert classifier.classes_.tolist() == sorted(classes) and classifier.n_examples_ == 2
+                np.testing.assert_array_equal(classifier.predict_proba(SMILES), wanted)
+    with pytest.raises(SequenceError, match=r"two classes are needed, not 1 \('a'\)"):
+        classifier.fit(SMILES[:3], ["a", None, "a"])
+    with pytest.raises(SequenceError, match=r"two classes are needed, not 0 \(no label at all\)"):
+        classifier.fit(SMILES[:3], [None] * 3)
 
 
 def test_classes(classifier: InContextClassifier) -> None:
@@ -69,6 +105,8 @@ def test_a_library_encoded_once(regressor: InContextRegressor, classifier: InCon
     found = classifier.predict_proba_points(points)
     np.testing.assert_allclose(found, classifier.predict_proba(SMILES), rtol=1e-4, atol=1e-6)
     assert set(classifier.predict_points(points)) <= {"yes", "no"}
+    intervals = regressor.predict_interval_points(points, coverage=0.8)
+    np.testing.assert_allclose(intervals, regressor.predict_interval(SMILES, coverage=0.8), rtol=1e-4)
     for wrong in (points[0], points[:, :-1], points.astype(np.float32)):
         with pytest.raises(
             SequenceError,
@@ -125,6 +163,25 @@ def test_molecules_that_cannot_be_read(tiny_learner: str) -> None:
         InContextRegressor(tiny_learner, invalid="skip").fit(SMILES, OXYGENS)
     with pytest.raises(SequenceError, match="there are 3 sequences, but 2 values"):
         InContextRegressor(tiny_learner).fit(SMILES[:3], [1, 2])
+
+
+def test_what_fit_leaves_out_is_said(tiny_learner: str) -> None:
+    lost = ["CCO", "CCN", "OCC", "C(C", None]
+    with pytest.warns(UserWarning) as said:
+        InContextClassifier(tiny_learner, invalid="nan").fit(lost, [1, 1, 1, 0, 0])
+    assert [str(one.message) for one in said] == [
+        "row 3 is left out: invalid_smiles: extra open parentheses at position 2",
+        "row 4 is left out: empty: empty SMILES",
+        "1 molecule stands there several times with one label, which counts once",
+        "all examples have the class '1': there is little to learn from them",
+    ]
+    assert all(one.filename == __file__ for one in said)
+    with pytest.warns(UserWarning, match="4 more rows are left out"):
+        InContextRegressor(tiny_learner, invalid="nan").fit(["C(C"] * 9 + SMILES[:2], range(11))
+    with pytest.raises(
+        InputError, match=r"fit: no row can be used as a labelled example \(row 0: invalid_smiles"
+    ):
+        InContextRegressor(tiny_learner, invalid="nan").fit(["C(C"], [1])
 
 
 def test_contradictions_are_said(classifier: InContextClassifier) -> None:
