@@ -2,11 +2,14 @@
 
 Noise is the one with the highest marginal likelihood, the signal's variance being the best for it (Rasmussen and
 Williams 2006, equation 5.8), times how often such noise is met: few labels would else be taken for nothing but noise.
-Many examples speak through few (subset of regressors: Quinonero-Candela and Rasmussen 2005). All is in float64.
+Many examples speak through few (subset of regressors: Quinonero-Candela and Rasmussen 2005). A value that is only
+bounded is put where it is expected, beyond its bound (expectation maximisation for Tobit's model: Tobin 1958,
+doi:10.2307/1907382; Fair 1977, doi:10.2307/1913962). All is in float64.
 """
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,60 +19,98 @@ from bio_xlstm.in_context.labels import Labels
 NOISES = torch.logspace(-3, 2, 51, dtype=torch.float64)
 # logarithm of the noise to base 10: what is expected, and how far from it
 EXPECTED, SPREAD = -0.2, 0.5
-# what a value counts that is only bounded, beside 1
-BOUNDED = 0.5
+# times that bounded values are put where they are expected
+_SETTLED = 8
 # examples compared at once
 BLOCK = 8192
 _JITTER = 1e-6
+_HALF_LOG = 0.5 * math.log(2 * math.pi)
 
 
 class Wanted(NamedTuple):
     """Hold what B supports of N labels ask of a process."""
 
     right: Tensor  # (B, N) float64, labels around their middle
-    counts: Tensor  # (B, N) float64, what each counts
+    relations: Tensor  # (B, N) -1 where the true value is below, 1 where it is above, else 0
     middle: Tensor  # (B,) float64
 
     @classmethod
     def of(cls, labels: Labels) -> "Wanted":
-        """Take the middle off labels; bounds count half."""
-        counts = torch.where(labels.relations == 0, 1.0, BOUNDED).double()  # (B, N)
-        middle = (counts * labels.values).sum(1) / counts.sum(1)
-        return cls(labels.values.double() - middle[:, None], counts, middle)
+        """Take the middle off labels."""
+        middle = labels.values.double().mean(1)
+        return cls(labels.values.double() - middle[:, None], labels.relations, middle)
+
+    def __getitem__(self, some: Any) -> "Wanted":  # type: ignore[override]
+        """Take some of the supports, as a slice."""
+        return Wanted(*(part[some] for part in self))
 
 
-def evidence(kernel: Tensor, right: Tensor, counts: Tensor) -> Tensor:
+class Solved(NamedTuple):
+    """Hold what the examples of B supports say."""
+
+    said: Tensor  # (B, n) float64, weights of the slots
+    right: Tensor  # (B, N) float64, labels around their middle, bounded ones where they are expected
+
+
+def evidence(kernel: Tensor, right: Tensor) -> Tensor:
     """Return the logarithm of how likely labels are under kernels (B, N, N) and every noise: (B, noises)."""
-    root = counts.sqrt()
-    spectrum, basis = torch.linalg.eigh(root[:, :, None] * kernel * root[:, None])
-    turned = torch.einsum("bij,bi->bj", basis, root * right)
+    spectrum, basis = torch.linalg.eigh(kernel)
+    turned = torch.einsum("bij,bi->bj", basis, right)
     total = spectrum.clamp_min(0)[:, None] + NOISES[:, None]  # (B, noises, N)
     variance = (turned.square()[:, None] / total).mean(-1).clamp_min(1e-12)  # (B, noises)
     likelihood = -0.5 * (right.shape[1] * variance.log() + total.log().sum(-1))
     return likelihood - 0.5 * ((NOISES.log10() - EXPECTED) / SPREAD).square()
 
 
-def solve(kernel: Tensor, right: Tensor, counts: Tensor, noise: Tensor) -> Tensor:
-    """Return weights (B, N) of all examples; one that counts half has twice the noise (B,)."""
-    system = kernel + torch.diag_embed(noise[:, None] / counts)
-    root = torch.linalg.cholesky(system)
-    return torch.cholesky_solve(right[..., None], root)[..., 0]
+def solve(kernel: Tensor, wanted: Wanted, noise: Tensor) -> Solved:
+    """Solve for the labels of all examples (B, N), whose noise is (B,)."""
+    root = torch.linalg.cholesky(kernel + torch.diag_embed(noise[:, None].expand_as(wanted.right)))
+
+    def answer(right: Tensor) -> tuple[Tensor, Tensor]:
+        said = torch.cholesky_solve(right[..., None], root)[..., 0]
+        return said, torch.einsum("bnm,bm->bn", kernel, said)
+
+    return _settle(answer, wanted)
 
 
-def solve_on(
-    own: Tensor, between: Callable[[slice], Tensor], right: Tensor, counts: Tensor, noise: Tensor
-) -> Tensor:
-    """Return weights (B, n) of slots that say what all examples say, as well as they can.
+def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, noise: Tensor) -> Solved:
+    """Let slots say what all examples (B, N) say, as well as they can.
 
     `own` is the kernel of the slots (B, n, n), `between` gives that of slots and some examples (B, n, block).
     """
+    blocks = [slice(begin, begin + BLOCK) for begin in range(0, wanted.right.shape[1], BLOCK)]
     system = noise[:, None, None] * (own + _JITTER * torch.eye(own.shape[-1], dtype=own.dtype))
-    wanted = torch.zeros(len(right), own.shape[-1], dtype=own.dtype)
-    for begin in range(0, right.shape[1], BLOCK):
-        some = slice(begin, begin + BLOCK)
+    for some in blocks:
         found = between(some)
-        weighed = found * counts[:, None, some]
-        system = system + weighed @ found.transpose(1, 2)
-        wanted = wanted + torch.einsum("bns,bs->bn", weighed, right[:, some])
+        system = system + found @ found.transpose(1, 2)
     root = torch.linalg.cholesky(system)
-    return torch.cholesky_solve(wanted[..., None], root)[..., 0]
+
+    def answer(right: Tensor) -> tuple[Tensor, Tensor]:
+        asked = sum(torch.einsum("bns,bs->bn", between(some), right[:, some]) for some in blocks)
+        said = torch.cholesky_solve(asked[..., None], root)[..., 0]
+        fitted = [torch.einsum("bns,bn->bs", between(some), said) for some in blocks]
+        return said, torch.cat(fitted, 1)
+
+    return _settle(answer, wanted)
+
+
+def _settle(answer: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Wanted) -> Solved:
+    """Answer for labels; where some are only bounded, put them where they are expected, and answer again."""
+    right = wanted.right
+    said, fitted = answer(right)
+    for _ in range(_SETTLED if wanted.relations.any() else 0):
+        right = _expected(right, fitted, wanted)
+        said, fitted = answer(right)
+    return Solved(said, right)
+
+
+def _expected(right: Tensor, fitted: Tensor, wanted: Wanted) -> Tensor:
+    """Return labels (B, N), bounded ones where a normal distribution around the fit has its mean beyond the bound."""
+    # what the signal's best variance makes of the noise
+    deviation = (right * (right - fitted)).mean(1, keepdim=True).clamp_min(1e-24).sqrt()
+    sign = wanted.relations.double()
+    # how far the fit lies on the wrong side, in deviations
+    short = sign * (wanted.right - fitted) / deviation
+    # the hazard of a normal distribution, stable in both tails
+    hazard = torch.exp(-0.5 * short.square() - _HALF_LOG - torch.special.log_ndtr(-short))
+    return torch.where(wanted.relations == 0, wanted.right, fitted + sign * deviation * hazard)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 TASKS = ("binary", "regression")
-# of the spread of values, for a support whose values are all but equal
-_SMALLEST_SCALE = 1e-6
+# of the largest value, below which differences are rounding: answers to equal labels are that label
+_ROUNDING = 1e-12
 
 
 class Labels(NamedTuple):
@@ -29,9 +29,12 @@ class Labels(NamedTuple):
     @classmethod
     def of_numbers(cls, numbers: Tensor, relations: Tensor | None = None) -> "Labels":
         """Make labels of measured numbers (B, N), standardised by their own support."""
-        shift = numbers.mean(1)
-        scale = numbers.std(1, correction=0)
-        scale = torch.where(scale > _SMALLEST_SCALE * shift.abs().clamp_min(1), scale, 1.0)
+        largest = numbers.abs().amax(1)
+        largest = torch.where(largest > 0, largest, 1.0)
+        # in any unit: squares of tiny or huge numbers would be none
+        units = numbers / largest[:, None]
+        shift, spread = units.mean(1) * largest, units.std(1, correction=0)
+        scale = spread.clamp_min(_ROUNDING) * largest
         values = ((numbers - shift[:, None]) / scale[:, None]).float()
         bounded = torch.zeros_like(values) if relations is None else relations.float()
         return cls(values, bounded, "regression", shift, scale)

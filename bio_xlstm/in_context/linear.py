@@ -120,10 +120,7 @@ class LinearLearner:
     def read_support(self, points: Tensor, labels: Labels, *, slots: Tensor | None = None) -> LinearState:
         """Read labelled points (B, N, W) into states; there are no slots, so none that are given count."""
         opened, wanted = self.opened(points), Wanted.of(labels)
-        parts = [
-            _read(opened[place], self.kind, wanted.right[place], wanted.counts[place])
-            for place in range(len(points))
-        ]
+        parts = [_read(opened[place], self.kind, wanted[place : place + 1]) for place in range(len(points))]
         base = wanted.middle
         if labels.task == "binary":
             share = (labels.values > 0).double().mean(1)
@@ -158,11 +155,11 @@ class LinearLearner:
         return torch.linalg.solve_triangular(state.root, turned, upper=False).square().sum(1)
 
 
-def _read(points: SequencePoints, kind: str, right: Tensor, counts: Tensor) -> dict[str, Tensor]:
+def _read(points: SequencePoints, kind: str, wanted: Wanted) -> dict[str, Tensor]:
     """Read one support of N points: the parts of its state that are not about labels alone."""
     views, changes = [View.of(numbers) for numbers in points.views], changes_of(points, kind)
-    others = solve_sequences(views, None, right, counts)
-    alike = solve_sequences(views, changes, right, counts) if changes else others
+    others = solve_sequences(views, None, wanted)
+    alike = solve_sequences(views, changes, wanted) if changes else others
     solved, known = (alike, others), views[0]
     return {
         "weights": torch.stack([one.weights for one in solved]),
@@ -171,7 +168,7 @@ def _read(points: SequencePoints, kind: str, right: Tensor, counts: Tensor) -> d
         "length": points.lengths[0] if changes else torch.tensor(-1),
         "centre": known.centre,
         "spread": known.scale,
-        "root": known.covariance_root(counts, alike.mixture.shares[0], alike.mixture.noise),
+        "root": known.covariance_root(alike.mixture.shares[0], alike.mixture.noise),
         "shares": torch.stack([one.mixture.shares[: len(views)] for one in solved]).float(),
         "noise": torch.stack([one.mixture.noise for one in solved]).float(),
     }

@@ -28,8 +28,8 @@ class Mixture(NamedTuple):
     noise: Tensor  # () float64
 
 
-def weigh(kernels: Tensor, right: Tensor, counts: Tensor, expected: Tensor) -> Mixture:
-    """Find the mixture of kernels (C, N, N), all of one size, that explains labels (N,) that count so much.
+def weigh(kernels: Tensor, right: Tensor, expected: Tensor) -> Mixture:
+    """Find the mixture of kernels (C, N, N), all of one size, that explains labels (N,).
 
     `expected` (C,) says how much each is expected to count; kernels that are 0 everywhere count nothing.
     """
@@ -42,10 +42,10 @@ def weigh(kernels: Tensor, right: Tensor, counts: Tensor, expected: Tensor) -> M
     start = np.append(mean, EXPECTED * _LOG_TEN)
     apart = np.append(np.full_like(mean, _APART), SPREAD * _LOG_TEN)
     flat = kernels[there].flatten(1).numpy()
-    wanted, noises = right.numpy(), np.diag(1 / counts.numpy())
+    wanted = right.numpy()
 
     def unlikely(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _unlikely(np.exp(logarithms), flat, wanted, noises)
+        value, slope = _unlikely(np.exp(logarithms), flat, wanted)
         far = (logarithms - start) / apart
         return value + 0.5 * far @ far, slope + far / apart
 
@@ -55,15 +55,13 @@ def weigh(kernels: Tensor, right: Tensor, counts: Tensor, expected: Tensor) -> M
     return Mixture(shares, torch.tensor(float(np.exp(found[-1])), dtype=torch.float64))
 
 
-def _unlikely(
-    sizes: np.ndarray, flat: np.ndarray, wanted: np.ndarray, noises: np.ndarray
-) -> tuple[float, np.ndarray]:
+def _unlikely(sizes: np.ndarray, flat: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
     """Return minus the logarithm of the likelihood of labels (N,), and its slope by that of sizes (C + 1,)."""
     count = len(wanted)
-    system = (sizes[:-1] @ flat).reshape(count, count) + sizes[-1] * noises
+    system = (sizes[:-1] @ flat).reshape(count, count) + sizes[-1] * np.eye(count)
     inverse = np.linalg.inv(system)
     solved = inverse @ wanted
     signal = max(float(wanted @ solved) / count, 1e-12)
     value = 0.5 * (count * np.log(signal) + np.linalg.slogdet(system)[1])
     slope = 0.5 * (inverse - np.outer(solved, solved) / signal)
-    return value, sizes * np.append(flat @ slope.ravel(), np.vdot(noises, slope))
+    return value, sizes * np.append(flat @ slope.ravel(), np.trace(slope))

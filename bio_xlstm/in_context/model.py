@@ -160,6 +160,8 @@ class InContextModel(nn.Module):
         The process keeps the first examples of every support (`process.SLOTS`), or the points `slots` (1, n, ...).
         """
         points = self.opened(points)
+        given = None if slots is None else self.opened(slots).prints
+        process, labels = self.process.solve(points.prints, labels, given)
         x = points.learned + self.label(labels.described())
         memories = []
         for block in self._readers():
@@ -170,8 +172,6 @@ class InContextModel(nn.Module):
             share = (labels.values > 0).float().mean(1)
             base = torch.logit(share.clamp(0.02, 0.98))
         ridge = self.ridge.solve(points.learned, labels)
-        given = None if slots is None else self.opened(slots).prints
-        process = self.process.solve(points.prints, labels, given)
         return SetState(labels.task, tuple(memories), ridge, process, base, labels.shift, labels.scale)
 
     def answer(self, points: Tensor | Points, state: SetState) -> Answer:

@@ -41,27 +41,29 @@ class Process(nn.Module):
     """Solve supports, and answer queries from what remains; without weights and without gradients."""
 
     @torch.no_grad()
-    def solve(self, prints: Tensor, labels: Labels, slots: Tensor | None = None) -> ProcessState:
+    def solve(
+        self, prints: Tensor, labels: Labels, slots: Tensor | None = None
+    ) -> tuple[ProcessState, Labels]:
         """Read supports (B, N, P); their first examples become slots unless other prints (1, n, P) are given.
 
-        Examples beyond `SLOTS` should come in an order that is as good as random.
+        Examples beyond `SLOTS` should come in an order that is as good as random. Returns the labels as well, values
+        that are only bounded put where they are expected.
         """
         wanted = Wanted.of(labels)
-        right, counts = wanted.right, wanted.counts  # (B, N)
         judged = prints[:, :_JUDGED]
-        likely = evidence(_kernel(judged, judged), right[:, :_JUDGED], counts[:, :_JUDGED])
+        likely = evidence(_kernel(judged, judged), wanted.right[:, :_JUDGED])
         noise = NOISES[likely.argmax(1)]
-        if slots is None and prints.shape[1] <= SLOTS:
-            weights = solve(_kernel(prints, prints), right, counts, noise).float()
-            return ProcessState(prints, weights, torch.ones_like(weights, dtype=torch.bool), noise.float())
         chosen = prints[:, :SLOTS] if slots is None else slots
-
-        def between(some: slice) -> Tensor:
-            return _kernel(chosen, prints[:, some])
-
-        weights = solve_on(_kernel(chosen, chosen), between, right, counts, noise).float()
-        there = torch.ones_like(weights, dtype=torch.bool)
-        return ProcessState(chosen.expand(len(weights), -1, -1), weights, there, noise.float())
+        if slots is None and prints.shape[1] <= SLOTS:
+            solved = solve(_kernel(prints, prints), wanted, noise)
+        else:
+            own = _kernel(chosen, chosen)
+            solved = solve_on(own, lambda some: _kernel(chosen, prints[:, some]), wanted, noise)
+        there = torch.ones_like(solved.said, dtype=torch.bool)
+        chosen = chosen.expand(len(there), -1, -1)
+        values = (solved.right + wanted.middle[:, None]).to(labels.values.dtype)
+        expected = labels._replace(values=torch.where(labels.relations == 0, labels.values, values))
+        return ProcessState(chosen, solved.said.float(), there, noise.float()), expected
 
     @torch.no_grad()
     def forward(self, prints: Tensor, state: ProcessState) -> Similar:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bio_xlstm.in_context.changes import Changes
-from bio_xlstm.in_context.gaussian import solve, solve_on
+from bio_xlstm.in_context.gaussian import Wanted, solve, solve_on
 from bio_xlstm.in_context.letters import LETTERS
 from bio_xlstm.in_context.mixture import JUDGED, Mixture, weigh
 from bio_xlstm.in_context.process import SLOTS
@@ -39,33 +39,31 @@ def changes_of(points: SequencePoints, kind: str) -> Changes | None:
     return Changes(codes_of(points.letters[:, :length]), kind)
 
 
-def solve_sequences(
-    views: Sequence[View], changes: Changes | None, right: Tensor, counts: Tensor
-) -> Solution:
-    """Solve for labels (N,) that count so much; of more than 1,024 examples, the first 1,024 say what all do."""
+def solve_sequences(views: Sequence[View], changes: Changes | None, wanted: Wanted) -> Solution:
+    """Solve one support (B = 1) for N labels; of more than 1,024 examples, the first 1,024 say what all do."""
     sources: list[View | Changes] = [*views, changes] if changes else [*views]
-    mixture, sizes = _weigh(sources, right, counts)
+    mixture, sizes = _weigh(sources, wanted)
     shares = (mixture.shares / sizes).split([len(source.expected) for source in sources])
 
     def between(some: slice) -> Tensor:
         pairs = zip(sources, shares, strict=True)
         return torch.stack([source.kernel(_SLOTS, some, share) for source, share in pairs]).sum(0)[None]
 
-    noise = mixture.noise[None]
-    if len(right) <= SLOTS:
-        said = solve(between(_SLOTS), right[None], counts[None], noise)[0]
+    own, noise = between(_SLOTS), mixture.noise[None]
+    if wanted.right.shape[1] <= SLOTS:
+        said = solve(own, wanted, noise).said[0]
     else:
-        said = solve_on(between(_SLOTS), between, right[None], counts[None], noise)[0]
+        said = solve_on(own, between, wanted, noise).said[0]
     weights = [view.weights(_SLOTS, said, share) for view, share in zip(views, shares, strict=False)]
     bias = torch.stack([one @ view.centre for one, view in zip(weights, views, strict=True)]).sum()
     effects = changes.effects(_SLOTS, said, shares[-1]) if changes else None
     return Solution(torch.cat(weights), bias, effects, mixture)
 
 
-def _weigh(sources: Sequence[View | Changes], right: Tensor, counts: Tensor) -> tuple[Mixture, Tensor]:
+def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> tuple[Mixture, Tensor]:
     """Judge all kernels by the first examples; return the mixture, and the sizes of the kernels (C,)."""
     kernels = torch.cat([source.kernels(_JUDGED) for source in sources])
     sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
     sizes = torch.where(sizes > 0, sizes, 1.0)
     expected = torch.cat([source.expected for source in sources])
-    return weigh(kernels / sizes[:, None, None], right[_JUDGED], counts[_JUDGED], expected), sizes
+    return weigh(kernels / sizes[:, None, None], wanted.right[0, _JUDGED], expected), sizes

@@ -42,13 +42,12 @@ class View(NamedTuple):
         """Return the weights (F,) float64 of numbers as they are, as some examples say with weights (n,)."""
         return shares * (self.values[some].T.double() @ said) / self.scale
 
-    def covariance_root(self, counts: Tensor, share: Tensor, noise: Tensor) -> Tensor:
+    def covariance_root(self, share: Tensor, noise: Tensor) -> Tensor:
         """Return the root (F, F), lower triangular, of what says how far a query lies from the examples.
 
         The squared norm of what it solves is the variance of the answer on this view alone, in units of the noise.
         """
         values = self.values.double()
         penalty = noise / share if share else noise
-        matrix = values.T @ (counts[:, None] * values)
-        matrix = matrix + penalty * torch.eye(values.shape[1], dtype=torch.float64)
+        matrix = values.T @ values + penalty * torch.eye(values.shape[1], dtype=torch.float64)
         return torch.linalg.cholesky(matrix).float()

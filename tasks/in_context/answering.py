@@ -15,7 +15,7 @@ from bio_xlstm.in_context.learner import Learner, LearnerState
 from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.set_states import selected
-from bio_xlstm.tasks.in_context.trust import Intervals
+from bio_xlstm.tasks.in_context.trust import PLAIN, Calibration, Intervals
 
 # queries that are answered at once
 ANSWERED_AT_ONCE = 1024
@@ -49,7 +49,7 @@ class Assay:
     def __post_init__(self) -> None:
         """Compare the weights; look for what a state of this version holds."""
         self.state.refuse_other(self.learner.weight_hash(), self.learner.name)
-        missing = {"task", "target", "classes", "names", "temperature", "threshold"} - self.state.facts.keys()
+        missing = {"task", "target", "classes", "names", "calibration", "threshold"} - self.state.facts.keys()
         missing |= {"prints", "residuals"} - self.state.tables.keys()
         if missing:
             raise ModelError(f"the assay state lacks {sorted(missing)[0]!r}; build it again")
@@ -77,6 +77,11 @@ class Assay:
         """Return the state of the whole support."""
         return selected(self.state.states, slice(0, 1))
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Return what turns log-odds into probabilities."""
+        return Calibration(**self.state.facts["calibration"])
+
     def intervals(self, coverage: float) -> Intervals:
         """Return what makes intervals that hold a value with this probability; ConfigError for a coverage of none."""
         return Intervals.of(self.state.tables["residuals"].numpy(), coverage)
@@ -96,19 +101,9 @@ class Assay:
     def _answer(self, points: Tensor, spread: bool) -> Answers:
         # one row of queries for all states: what they have in common is computed once
         found = self.learner.answer(points[None], self.state.states if spread else self.whole)
-        values = self._calibrated(found.value.double().numpy())  # (B, M)
-        prior = self._calibrated(found.prior[0].double().numpy(), temperature=1.0)
+        values, prior = found.value.double().numpy(), found.prior[0].double().numpy()  # (B, M) and (M,)
+        if not self.task.numeric:
+            values, prior = self.calibration(values), PLAIN(prior)
         parts = values[1:]
         between = parts.std(0) if len(parts) else np.full(values.shape[1], np.nan)
         return Answers(values[0], prior, found.leverage[0].double().numpy(), between)
-
-    def _calibrated(self, values: np.ndarray, temperature: float | None = None) -> np.ndarray:
-        """Turn log-odds into probabilities; numbers stay as they are."""
-        if self.task.numeric:
-            return values
-        from scipy.special import expit
-
-        probabilities: np.ndarray = expit(
-            values / (self.state.facts["temperature"] if temperature is None else temperature)
-        )
-        return probabilities

@@ -12,7 +12,7 @@ from bio_xlstm.tasks.assay.domain import Domain
 from bio_xlstm.tasks.in_context.left_out import answer_left_out, read_parts
 from bio_xlstm.tasks.in_context.spelling import encode
 from bio_xlstm.tasks.in_context.support import Support
-from bio_xlstm.tasks.in_context.trust import choose_temperature, residuals
+from bio_xlstm.tasks.in_context.trust import Calibration, residuals
 
 # examples whose fingerprints, names and residuals a state keeps
 MOST_KEPT = SLOTS
@@ -34,7 +34,7 @@ def read_assay_points(learner: Learner, points: Tensor, support: Support) -> Ass
         "learner": learner.name,
         "kind": learner.kind,
         "names": support.names[kept],
-        "temperature": choose_temperature(support, left_out),
+        "calibration": Calibration.fit(support, left_out)._asdict(),
         "threshold": domain.threshold,
     }
     tables = {

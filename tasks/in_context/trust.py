@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -12,29 +12,48 @@ from bio_xlstm.tasks.assay.calibration import Conformal
 from bio_xlstm.tasks.in_context.left_out import LeftOut
 from bio_xlstm.tasks.in_context.support import Support
 
-# examples of both classes together without which a temperature would be noise
+# examples of both classes together without which a calibration would be noise
 FEWEST = 16
-# how far from 1 a temperature may be expected to lie: the deviation of its logarithm before anything was seen
-_EXPECTED = 0.5
+# what is expected before anything was seen: deviations of a temperature's logarithm from 0, and of an offset from 0
+_EXPECTED = np.array([0.5, 1.0])
 
 
-def choose_temperature(support: Support, left_out: LeftOut) -> float:
-    """Return what log-odds are divided by, so that those left out come true; 1 where there are too few examples.
+class Calibration(NamedTuple):
+    """Turn log-odds into those that come true (Platt 1999): divide, and add."""
 
-    The log loss of the examples is weighed against a log-normal expectation around 1, so that a few examples which all
-    come true do not make every probability 0 or 1.
-    """
-    from scipy.optimize import minimize_scalar
+    temperature: float
+    offset: float
 
-    if support.numeric or len(support) < FEWEST or len(np.unique(support.values)) < 2:
-        return 1.0
-    signed = np.where(support.values == 1, left_out.values, -left_out.values)
+    @classmethod
+    def fit(cls, support: Support, left_out: LeftOut) -> Self:
+        """Choose both so that answers for those left out come true; nothing changes where there are too few examples.
 
-    def loss(power: float) -> float:
-        missed = float(np.logaddexp(0, -signed * np.exp(-power)).sum())
-        return missed + 0.5 * (power / _EXPECTED) ** 2
+        The log loss of the examples is weighed against what is expected, so that a few examples which all come true do
+        not make every probability 0 or 1.
+        """
+        from scipy.optimize import minimize
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+        if support.numeric or len(support) < FEWEST or len(np.unique(support.values)) < 2:
+            return cls(1.0, 0.0)
+        sign = np.where(support.values == 1, 1.0, -1.0)
+
+        def loss(tried: np.ndarray) -> float:
+            odds = left_out.values * np.exp(-tried[0]) + tried[1]
+            return float(np.logaddexp(0, -sign * odds).sum() + 0.5 * np.square(tried / _EXPECTED).sum())
+
+        power, offset = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-9, 9)]).x
+        return cls(float(np.exp(power)), float(offset))
+
+    def __call__(self, log_odds: np.ndarray) -> np.ndarray:
+        """Return probabilities."""
+        from scipy.special import expit
+
+        found: np.ndarray = expit(log_odds / self.temperature + self.offset)
+        return found
+
+
+# probabilities as log-odds say them
+PLAIN = Calibration(1.0, 0.0)
 
 
 def residuals(support: Support, left_out: LeftOut) -> np.ndarray:

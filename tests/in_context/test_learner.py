@@ -126,10 +126,35 @@ def test_numbers_keep_their_units(learner: InContextModel) -> None:
     torch.testing.assert_close(other, 10 * plain - 40, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-9, 1e-6, 1e9, 1e150])
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+def test_labels_of_any_unit(learner: InContextModel, unit: float, shift: float) -> None:
+    """Molar or nanomolar, far from zero or not: answers follow."""
+    points, asked, numbers = drawn(1, 8), drawn(1, 5), torch.randn(1, 8).double()
+    plain = learner.answer(asked, learner.read_support(points, Labels.of_numbers(numbers))).value
+    labels = Labels.of_numbers(unit * (numbers + shift))
+    other = learner.answer(asked, learner.read_support(points, labels)).value / unit - shift
+    torch.testing.assert_close(other, plain, rtol=1e-4, atol=1e-4, check_dtype=False)
+
+
+def test_a_bound_draws_answers_to_its_side(learner: InContextModel) -> None:
+    """Values above a bound are answered higher than values below it, and numbers in between."""
+    points, numbers = drawn(1, 9), torch.arange(9).double()[None]
+    clipped = numbers.clamp_max(4)
+
+    def mean(sign: float) -> float:
+        labels = Labels.of_numbers(clipped, sign * (numbers > 4))
+        return float(learner.answer(points, learner.read_support(points, labels)).value.mean())
+
+    assert mean(-1) < mean(0) - 0.05 < mean(1) - 0.1
+
+
 def test_equal_numbers_are_no_error(learner: InContextModel) -> None:
-    """A support whose values are all equal is answered with finite numbers."""
-    state = learner.read_support(drawn(1, 4), Labels.of_numbers(torch.full((1, 4), 7.0)))
-    assert torch.isfinite(learner.answer(drawn(1, 3), state).value).all()
+    """A support whose values are all equal is answered with that value."""
+    for value in (7.0, 0.0, 1e-9):
+        state = learner.read_support(drawn(1, 4), Labels.of_numbers(torch.full((1, 4), value).double()))
+        found = learner.answer(drawn(1, 3), state).value
+        torch.testing.assert_close(found, torch.full((1, 3), value), check_dtype=False, rtol=1e-6, atol=1e-11)
 
 
 def test_a_molecule_is_encoded_alike_in_any_company(learner: InContextModel) -> None:

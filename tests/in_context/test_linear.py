@@ -44,11 +44,10 @@ def variants(count: int, length: int = 24, changes: int = 3, seed: int = 0) -> l
 
 
 def labelled(count: int, task: str = "regression", seed: int = 0) -> Labels:
-    """Label a support of some size; some numbers are bounds."""
+    """Label a support of some size."""
     if task == "binary":
         return Labels.of_classes(torch.arange(count)[None] % 2)
-    values = torch.from_numpy(np.random.default_rng(seed).normal(size=(1, count)))
-    return Labels.of_numbers(values, torch.tensor([[0, 0, 1, -1] * count])[:, :count])
+    return Labels.of_numbers(torch.from_numpy(np.random.default_rng(seed).normal(size=(1, count))))
 
 
 @pytest.mark.parametrize("count", [2, 12, 60])
@@ -64,12 +63,11 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
     found = learner.answer(queries[None], state)
     assert state.length.item() == (24 if alike else -1)
     wanted = Wanted.of(labels)
-    right, counts = wanted.right[0], wanted.counts[0]
     opened, together = learner.opened(points), learner.opened(torch.cat([points, queries]))
     views = [View.of(numbers) for numbers in opened.views]
     changes = changes_of(opened, "protein")
     assert (changes is not None) is alike
-    mixture = solve_sequences(views, changes, right, counts).mixture
+    mixture = solve_sequences(views, changes, wanted).mixture
     kernels = [_linear(numbers, count) for numbers in together.views]
     if changes:
         codes = codes_of(together.letters[:, :24])
@@ -81,8 +79,8 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
         kernels += list(every.kernels(slice(None)))
     sizes = [float(kernel[:count, :count].diagonal().mean()) or 1.0 for kernel in kernels]
     kernel = sum(share * one / size for share, one, size in zip(mixture.shares, kernels, sizes, strict=True))
-    system = kernel[:count, :count] + mixture.noise * torch.diag(1 / counts)
-    answers = kernel[count:, :count] @ torch.linalg.solve(system, right) + wanted.middle
+    system = kernel[:count, :count] + mixture.noise * torch.eye(count)
+    answers = kernel[count:, :count] @ torch.linalg.solve(system, wanted.right[0]) + wanted.middle
     answers = answers * labels.scale.item() + labels.shift.item()
     torch.testing.assert_close(found.value[0], answers, rtol=2e-3, atol=1e-4)
 
@@ -106,9 +104,8 @@ def test_leverage_is_the_variance_of_bayesian_regression(learner: LinearLearner,
         (one.embeddings.double() - state.centre[0]) / state.spread[0]
         for one in map(learner.opened, (points, queries))
     )
-    counts = Wanted.of(labels).counts[0]
     penalty = state.noise[0, 0] / state.shares[0, 0, 0]
-    system = x.T @ (counts[:, None] * x) + penalty * torch.eye(16)
+    system = x.T @ x + penalty * torch.eye(16)
     variance = (z * torch.linalg.solve(system, z.T).T).sum(1)
     found = learner.answer(queries[None], state).leverage[0]
     torch.testing.assert_close(found.double(), variance, rtol=2e-3, atol=1e-5)

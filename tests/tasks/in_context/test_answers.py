@@ -20,7 +20,7 @@ from bio_xlstm.tasks.in_context.left_out import LeftOut, answer_left_out, deal, 
 from bio_xlstm.tasks.in_context.repeats import Example
 from bio_xlstm.tasks.in_context.spelling import encode, spelled
 from bio_xlstm.tasks.in_context.support import Support, make_support
-from bio_xlstm.tasks.in_context.trust import Intervals, choose_temperature, fewest_for, residuals
+from bio_xlstm.tasks.in_context.trust import PLAIN, Calibration, Intervals, fewest_for, residuals
 
 CLASSES = Task("binary", ("y",), ("no", "yes"))
 NUMBERS = Task("regression", ("y",))
@@ -181,25 +181,42 @@ def test_bounds_are_no_residuals() -> None:
     assert sorted(found[support.exact]) == [1] and np.isnan(found[~support.exact]).all()
 
 
-def test_temperature() -> None:
+@pytest.mark.parametrize("offset", [-2.0, 0.0, 1.5])
+@pytest.mark.parametrize("factor", [3.0, 1.0, 1 / 3])
+def test_calibration_undoes_what_was_done_to_log_odds(factor: float, offset: float) -> None:
+    """Log-odds that were multiplied, of classes that are rarer than they say: both are found, and rates come true."""
     draw = np.random.default_rng(0)
     logits = draw.normal(size=400) * 2
-    values = (draw.random(400) < 1 / (1 + np.exp(-logits))).astype(float)
+    values = (draw.random(400) < 1 / (1 + np.exp(-logits - offset))).astype(float)
     support = support_of(values, CLASSES)
     rows = [molecules(400).index(name) for name in support.names]
+    given = factor * logits[rows]
+    found = Calibration.fit(support, LeftOut(given, np.zeros(400)))
+    assert found.temperature == pytest.approx(factor, rel=0.25)
+    assert found.offset == pytest.approx(offset, abs=0.35)
+    assert found(given).mean() == pytest.approx(support.values.mean(), abs=0.02)
 
-    def temperature(factor: float) -> float:
-        return choose_temperature(support, LeftOut(factor * logits[rows], np.zeros(400)))
 
-    assert temperature(3.0) == pytest.approx(3, rel=0.25)
-    assert temperature(1 / 3) == pytest.approx(1 / 3, rel=0.25)
-    assert choose_temperature(support_of(values[:15], CLASSES), LeftOut(logits[:15], logits[:15])) == 1
-    assert choose_temperature(support_of(np.ones(20), CLASSES), LeftOut(logits[:20], logits[:20])) == 1
+def test_too_few_examples_calibrate_nothing() -> None:
+    logits = np.random.default_rng(0).normal(size=20)
+    values = (logits > 0).astype(float)
+    assert Calibration.fit(support_of(values[:15], CLASSES), LeftOut(logits[:15], logits[:15])) == PLAIN
+    assert Calibration.fit(support_of(np.ones(20), CLASSES), LeftOut(logits, logits)) == PLAIN
 
 
 def test_few_examples_that_all_come_true_make_no_certainty() -> None:
     support = support_of((np.arange(16) % 2).astype(float), CLASSES)
-    assert choose_temperature(support, LeftOut(np.where(support.values == 1, 3.0, -3.0), np.zeros(16))) > 0.6
+    found = Calibration.fit(support, LeftOut(np.where(support.values == 1, 3.0, -3.0), np.zeros(16)))
+    assert found.temperature > 0.6 and abs(found.offset) < 0.01
+
+
+def test_a_rare_class_is_expected_to_be_rare(learner: InContextModel) -> None:
+    """One positive in ten: probabilities of a library that is drawn alike average near that."""
+    points, values = points_of(learner, 200), (np.arange(200) % 10 == 0).astype(float)
+    support = support_of(values, CLASSES)
+    assay = Assay(learner, read_assay_points(learner, points, support))
+    found = assay.answer(points_of(learner, 60, seed=1)).predicted
+    assert 0.05 < found.mean() < 0.2
 
 
 def test_a_state_goes_through_a_file(learner: InContextModel, tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Values that are only bounded lie beyond their bounds: Tobit's model, by expectation maximisation."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+from bio_xlstm.in_context import gaussian
+from bio_xlstm.in_context.gaussian import Solved, Wanted, solve, solve_on
+from bio_xlstm.in_context.labels import Labels
+
+NOISE = torch.tensor([0.4], dtype=torch.float64)
+
+
+def kernel(count: int) -> torch.Tensor:
+    """Return the covariance (1, N, N) of points on a line."""
+    line = torch.linspace(0, 3, count, dtype=torch.float64)
+    return torch.exp(-(line[:, None] - line).square())[None]
+
+
+def bounded(count: int, seed: int = 0) -> Labels:
+    """Draw labels a third of which are bounds, to either side."""
+    values = torch.from_numpy(np.random.default_rng(seed).normal(size=(1, count)))
+    return Labels.of_numbers(
+        values, (torch.arange(count) % 3 == 0)[None] * torch.tensor([1, -1]).repeat(count)[:count]
+    )
+
+
+def solved(labels: Labels, count: int) -> Solved:
+    return solve(kernel(count), Wanted.of(labels), NOISE)
+
+
+def test_the_fit_is_the_most_likely_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the expectations have settled, no other function is likelier under Tobit's model with that deviation."""
+    monkeypatch.setattr(gaussian, "_SETTLED", 4000)
+    count = 12
+    labels = bounded(count)
+    wanted, found = Wanted.of(labels), solved(labels, count)
+    matrix, said = kernel(count)[0].numpy(), found.said[0].numpy()
+    fit, right = matrix @ said, found.right[0].numpy()
+    deviation = np.sqrt((right * (right - fit)).mean())
+    signal, y, relations = deviation**2 / NOISE.item(), wanted.right[0].numpy(), wanted.relations[0].numpy()
+
+    def unlikely(weights: np.ndarray) -> float:
+        values = matrix @ weights
+        exact = norm.logpdf(y, values, deviation)
+        beyond = norm.logcdf(relations * (values - y) / deviation)
+        return -float(np.where(relations == 0, exact, beyond).sum() - 0.5 * weights @ values / signal)
+
+    best = minimize(unlikely, said, method="BFGS", options={"gtol": 1e-7})
+    np.testing.assert_allclose(matrix @ best.x, fit, atol=2e-4)
+
+
+def test_bounds_are_kept() -> None:
+    labels = bounded(15)
+    found = solved(labels, 15).right - Wanted.of(labels).right
+    assert (found * labels.relations >= 0).all() and (found[labels.relations != 0] != 0).all()
+    assert (found[labels.relations == 0] == 0).all()
+
+
+def test_slots_for_all_say_the_same() -> None:
+    """With every example a slot, the subset of regressors is the process itself."""
+    labels = bounded(20)
+    few = solve_on(kernel(20), lambda some: kernel(20)[:, :, some], Wanted.of(labels), NOISE)
+    torch.testing.assert_close(
+        kernel(20)[0] @ few.said[0], kernel(20)[0] @ solved(labels, 20).said[0], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_support_without_bounds_is_not_changed_by_its_company() -> None:
+    plain = bounded(9)._replace(relations=torch.zeros(1, 9))
+    both = Labels(
+        *(
+            torch.cat([one, other]) if torch.is_tensor(one) else one
+            for one, other in zip(plain, bounded(9, 1), strict=True)
+        )
+    )
+    together = solve(kernel(9).expand(2, -1, -1), Wanted.of(both), NOISE.expand(2))
+    torch.testing.assert_close(together.said[:1], solved(plain, 9).said)
+
+
+@pytest.mark.parametrize("far", [1e-9, 50.0, 1e6])
+def test_no_bound_is_too_far_to_be_met(far: float) -> None:
+    """Fits far on the right or the wrong side of a bound give finite numbers."""
+    values = torch.tensor([[0.0, 0.1, -0.1, far, -far]], dtype=torch.float64)
+    labels = Labels(values, torch.tensor([[0, 0, 0, 1, 1.0]]), "regression", torch.zeros(1), torch.ones(1))
+    found = solved(labels, 5)
+    assert torch.isfinite(found.said).all() and torch.isfinite(found.right).all()
