@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bio_xlstm.tasks.assay.metrics.binary import SCORES
+from bio_xlstm.tasks.assay.metrics.binary import CHANCES, SCORES, log_loss
 from bio_xlstm.tasks.assay.metrics.regression import rmse, spearman
 from bio_xlstm.tasks.fewshot.assay import Assay
 from bio_xlstm.tasks.fewshot.draws import Draws, countable, draw
@@ -21,6 +21,9 @@ Scores = dict[str, list[float]]
 """by metric, what every draw reached"""
 DESCRIPTION = "description"
 CLASSIFICATION = {name: SCORES[name][1] for name in ("delta_auprc", "auroc")}
+PROBABILITIES = {name: words for name, (_, words) in CHANCES.items()} | {
+    "log_loss_of_share": "log_loss / log_loss of saying the support's share of positives of every query"
+}
 REGRESSION = {
     "r2": "1 - squared error / squared error of the support's mean: 1 is perfect, 0 is that mean",
     "spearman": "correlation of the ranks; 0 where all predictions are equal",
@@ -84,6 +87,8 @@ def _measure_size(
         found[name] = _judged(assay, draws, np.asarray(predicted, float), request.numeric)
         if method.sure and request.numeric:
             found[name] |= _covered(assay, draws, *intervals(question, request.coverage))
+        if method.chances is not None and not request.numeric:
+            found[name] |= _believed(assay, draws, method.chances(question, np.asarray(predicted, float)))
     return found
 
 
@@ -105,6 +110,18 @@ def _judged(assay: Assay, draws: Draws, predicted: np.ndarray, numeric: bool) ->
 
 def _classes(assay: Assay, queries: np.ndarray, found: np.ndarray) -> dict[str, float]:
     return {name: SCORES[name][0](assay.values[queries], found) for name in CLASSIFICATION}
+
+
+def _believed(assay: Assay, draws: Draws, chances: np.ndarray) -> Scores:
+    """Measure the probabilities (S, M) of every draw."""
+    scores: Scores = {name: [] for name in PROBABILITIES}
+    for support, queries, found in zip(*draws, chances, strict=True):
+        classes = assay.values[queries]
+        for name, (measure, _) in CHANCES.items():
+            scores[name].append(measure(classes, found))
+        share = np.full(len(queries), assay.values[support].mean())
+        scores["log_loss_of_share"].append(log_loss(classes, found) / log_loss(classes, share))
+    return scores
 
 
 def _numbers(

@@ -7,7 +7,7 @@ from typing import Any
 
 from bio_xlstm.tasks.evaluate.report import table
 from bio_xlstm.tasks.fewshot.draws import RULES
-from bio_xlstm.tasks.fewshot.measure import CLASSIFICATION, INTERVALS, REGRESSION
+from bio_xlstm.tasks.fewshot.measure import CLASSIFICATION, INTERVALS, PROBABILITIES, REGRESSION
 from bio_xlstm.tasks.fewshot.methods.choose import METHODS
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.fewshot.summary import FIRST, Part, Row, assay_rows
@@ -26,7 +26,7 @@ def as_json(
     request: FewshotRequest,
 ) -> str:
     """Write everything; `seconds` alone differ from run to run."""
-    metrics = REGRESSION | INTERVALS if request.numeric else CLASSIFICATION
+    metrics = REGRESSION | INTERVALS if request.numeric else CLASSIFICATION | PROBABILITIES
     content = {
         KEY: json.loads(provenance.to_json()),
         "task": request.task,

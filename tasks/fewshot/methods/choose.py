@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bio_xlstm.tasks.fewshot.chances import as_they_are, calibrated, of_log_odds
 from bio_xlstm.tasks.fewshot.library import Library
 from bio_xlstm.tasks.fewshot.methods.forest import LEAVES, TREES, forest
 from bio_xlstm.tasks.fewshot.methods.gaussian_process import gaussian_process
@@ -28,6 +29,8 @@ class Method(NamedTuple):
     """predicts numbers too"""
     sure: bool = False
     """has intervals around numbers"""
+    chances: Callable[[Question, np.ndarray], np.ndarray] | None = None
+    """make probabilities (S, M) of the scores; None where they mean none"""
 
 
 def one_by_one(predict: Callable[[Library, One], np.ndarray]) -> Callable[[Question], np.ndarray]:
@@ -36,7 +39,9 @@ def one_by_one(predict: Callable[[Library, One], np.ndarray]) -> Callable[[Quest
 
 
 METHODS = {
-    "in-context": Method("our learner, in context", in_context, ("points",), learns=True, sure=True),
+    "in-context": Method(
+        "our learner, in context", in_context, ("points",), learns=True, sure=True, chances=calibrated
+    ),
     "prior": Method(
         "our learner without the support: what is often positive anywhere", prior, ("points",), learns=True
     ),
@@ -51,16 +56,19 @@ METHODS = {
         f"random forest of {TREES} trees on Morgan bits (radius 2, 2,048), smallest leaf of {LEAVES} out of bag",
         one_by_one(forest),
         ("bits",),
+        chances=as_they_are,
     ),
     "neighbours": Method(
         f"nearest neighbours by Tanimoto similarity, how many of {COUNTS} by leaving one out",
         one_by_one(neighbours),
         ("bits",),
+        chances=as_they_are,
     ),
     "linear": Method(
         f"logistic regression (numbers: ridge) on mean embeddings, penalty by {FOLDS}-fold cross-validation",
         one_by_one(linear),
         ("embeddings",),
+        chances=of_log_odds,
     ),
     "prototypes": Method(
         "distances of mean embeddings to the means of the classes, shrunken covariances",

@@ -37,6 +37,12 @@ def test_all_methods_are_measured_on_the_same_draws(
         row = value(found, method, 16, "delta_auprc")
         assert row["assays"] == 2
         assert row["low"] <= row["value"] <= row["high"]
+    for method in ("in-context", "forest", "neighbours", "linear"):
+        assert value(found, method, 16, "log_loss_of_share")["value"] > 0
+        assert 0 < value(found, method, 16, "brier")["value"] < 1 > value(found, method, 16, "ece")["value"]
+    said = {row["method"] for row in found["results"] if row["metric"] == "log_loss"}
+    assert said == {"in-context", "forest", "neighbours", "linear"}
+    assert {"log_loss", "ece", "brier", "log_loss_of_share"} < found["metrics"].keys()
     # what decides is plain to see in these assays
     for method in ("forest", "neighbours", "gaussian-process"):
         assert value(found, method, 16, "auroc")["value"] > 0.6
@@ -135,7 +141,8 @@ def test_a_table_as_csv_and_on_standard_output(
     evaluate_fewshot(FewshotRequest(**options, output=str(tmp_path / "t.csv")))
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines[0] == "support,method,metric,group,value,low,high,assays,minus"
-    assert len(lines) == 1 + len(QUICK) * 2
+    # both have two metrics of ranks, neighbours four of probabilities as well
+    assert len(lines) == 1 + len(QUICK) * 2 + 4
     said: list[str] = []
     evaluate_fewshot(FewshotRequest(**options, output="-"), said.append)
     assert json.loads(capsys.readouterr().out)["rule"] in said[-2]
