@@ -69,10 +69,26 @@ class Process(nn.Module):
     def forward(self, prints: Tensor, state: ProcessState) -> Similar:
         """Answer queries (B, M, P)."""
         found = similarity(prints, state.prints)  # (B or 1, M, N)
-        kernel = found.pow(_POWER).expand(len(state.weights), -1, -1)
-        value = torch.einsum("bmn,bn->bm", kernel, state.weights)
-        nearest = torch.where(state.there[:, None], found, 0.0).amax(-1)
-        return Similar(value, nearest)
+        kernel = found.pow(_POWER)
+        if len(kernel) == 1:
+            value = (kernel[0] @ state.weights.T).T
+        else:
+            value = torch.einsum("bmn,bn->bm", kernel, state.weights)
+        return Similar(value, _nearest(found, state.there))
+
+
+def _nearest(found: Tensor, there: Tensor) -> Tensor:
+    """Return the highest similarity (B, M) to those slots that are examples (B, N), of all (B or 1, M, N); or 0."""
+    best, which = found.max(-1)
+    nearest = best.expand(len(there), -1).clone()
+    for place, own in enumerate(there):
+        if own.all():
+            continue
+        row = place % len(found)
+        # only queries whose nearest slot is no example have to look again
+        missed = (~own[which[row]]).nonzero()[:, 0]
+        nearest[place, missed] = torch.where(own, found[row, missed], 0.0).amax(-1)
+    return nearest
 
 
 def _kernel(prints: Tensor, others: Tensor) -> Tensor:

@@ -94,3 +94,13 @@ def test_equal_labels_and_equal_molecules() -> None:
     assert same.value.abs().max() == 0
     found = process(prints, process.solve(prints, Labels.of_classes(torch.arange(6)[None] % 2))[0])
     assert torch.isfinite(found.value).all() and found.value.abs().max() < 1e-5
+
+
+def test_slots_that_are_no_examples_are_never_near() -> None:
+    """The nearest example is looked for among those of each support, whether supports share their slots or not."""
+    torch.manual_seed(0)
+    there = torch.rand(4, 9) < 0.6
+    there[1], there[2] = True, False
+    for found in (torch.rand(1, 30, 9), torch.rand(4, 30, 9)):
+        wanted = torch.where(there[:, None], found, 0.0).amax(-1)
+        assert torch.equal(module._nearest(found, there), wanted)
