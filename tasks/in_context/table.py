@@ -97,9 +97,10 @@ def _read_labels(
 
 def _more_classes(classes: Sequence[str], name: str, source: str) -> InputError:
     more = ", ..." if len(classes) > 5 else ""
+    hint = " (--task regression)" if all(map(is_number, classes)) else ""
     return InputError(
         f"{source}: column {name!r} has {len(classes)} classes ({', '.join(classes[:5])}{more}); prediction "
-        "from a support takes two, or numbers (--task regression)"
+        f"from a support takes two, or numbers{hint}"
     )
 
 

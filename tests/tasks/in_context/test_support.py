@@ -148,7 +148,8 @@ def test_two_numbered_classes(tmp_path: Path) -> None:
     [
         ("smiles,label\nCCO,a\nCCN,b\nCCC,c\nCCCC,a\nCCF,b\nCCI,c\n", r"has 3 classes \(a, b, c\); prediction "
          "from a support takes two, or numbers"),
-        ("smiles,active\nCCO,maybe\nCCN,yes\nCCC,no\n", r"column 'active' has 3 classes \(maybe, no, yes"),
+        ("smiles,active\nCCO,maybe\nCCN,yes\nCCC,no\n", r"has 3 classes \(maybe, no, yes\); .* or numbers$"),
+        ("smiles,y\n" + "".join(f"{'C' * row},{row % 3}\n" for row in range(1, 31)), r"2\).* \(--task"),
         ("name,value\na,1\nb,2\n", "no smiles column found; the columns are name, value; name one with --support-c"),
         ("smiles,a,b\nCCO,1,0.3\nCCN,0,0.4\n", "columns a, b could all be meant; name one with --target"),
         ("", "empty"),
