@@ -66,7 +66,7 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         from bio_xlstm.tasks.in_context.learners import learner_for_state
 
         made = cls(learner_for_state(str(path)) if model is None else model, **options)
-        made._take(AssayState.load(path), str(path))
+        made._take(AssayState.load(Path(path)), str(path))
         return made
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
