@@ -1,4 +1,8 @@
-"""How long a library takes that is scored against one assay state, and how large that state is."""
+"""How long a support takes to be read, and a library to be scored against its state, and how large that state is.
+
+Both as `bioxlstm state build --support` and `predict --state` do it, but for the encoding of the molecules: with
+calibration on what was left out, and with the spread between parts of the support.
+"""
 
 import time
 from statistics import median
@@ -7,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from bio_xlstm.in_context.labels import Labels
-from bio_xlstm.in_context.model import InContextModel, SetState
+from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.in_context.points import Points
+from bio_xlstm.tasks.assay.task import Task
+from bio_xlstm.tasks.in_context.answering import Assay
+from bio_xlstm.tasks.in_context.build import read_assay_points
+from bio_xlstm.tasks.in_context.repeats import Example
+from bio_xlstm.tasks.in_context.support import Support, make_support
 
-# points of a library answered at a time
-BLOCK = 4096
 REPEATS = 3
 SUPPORTS = (16, 256, 1024, 4096)
 
@@ -24,15 +30,14 @@ def measure_library(learner: InContextModel, molecules: int, threads: int) -> di
     points = random_points(learner, molecules)
     found: dict[str, Any] = {"molecules": molecules, "threads": threads, "states": []}
     for size in SUPPORTS:
+        support, examples = made_up(size), random_points(learner, size)
         begin = time.perf_counter()
-        with torch.inference_mode():
-            state = learner.read_support(
-                random_points(learner, size)[None], Labels.of_classes(torch.arange(size)[None] % 2)
-            )
+        state = read_assay_points(learner, examples, support)
         read = time.perf_counter() - begin
-        taken = [_answer_all(learner, points, state) for _ in range(REPEATS)]
+        assay = Assay(learner, state)
+        taken = [_answer_all(assay, points) for _ in range(REPEATS)]
         found["states"].append(
-            {"support": size, "read_s": read, "score_s": median(taken), "bytes": _bytes(state)}
+            {"support": size, "read_s": read, "score_s": median(taken), "bytes": state.bytes}
         )
     return found
 
@@ -45,15 +50,15 @@ def random_points(learner: InContextModel, count: int) -> torch.Tensor:
     return Points(torch.randn(count, learner.config.dim), torch.from_numpy(prints)).packed()
 
 
-def _answer_all(learner: InContextModel, points: torch.Tensor, state: SetState) -> float:
+def made_up(count: int) -> Support:
+    """Make a support of ethers and amines with labels that mean nothing."""
+    texts = [f"O{'C' * (number // 64 + 1)}N{'C' * (number % 64 + 1)}" for number in range(count)]
+    examples = [Example(text, text, text, row, float(row % 2), 0) for row, text in enumerate(texts)]
+    return make_support(examples, Task("binary", ("y",), ("0", "1")), issues=[], notes=[], source="made up")
+
+
+def _answer_all(assay: Assay, points: torch.Tensor) -> float:
     """Return the seconds that all points take."""
     begin = time.perf_counter()
-    with torch.inference_mode():
-        for start in range(0, len(points), BLOCK):
-            learner.answer(points[None, start : start + BLOCK], state)
+    assay.answer(points)
     return time.perf_counter() - begin
-
-
-def _bytes(state: SetState) -> int:
-    tensors = [*(part for memory in state.memories for part in memory), *state.ridge, *state.process]
-    return sum(tensor.nbytes for tensor in [*tensors, state.base, state.shift, state.scale])

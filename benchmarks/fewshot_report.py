@@ -190,7 +190,11 @@ def _library(library: Mapping[str, Any] | None) -> str:
         f"scoring {library['molecules']:,} points, s": [f"{state['score_s']:.2f}" for state in states],
         "size of the state, MB": [f"{state['bytes'] / 1e6:.2f}" for state in states],
     }
-    return f"{table(columns)}\n{library['threads']} threads, {library['machine']}; random points, median of three."
+    note = (
+        "random points, median of three; read with calibration on what is left out, scored with the spread, as the "
+        "commands do it, but for encoding and the look for the nearest example; sizes are those of all tensors."
+    )
+    return f"{table(columns)}\n{library['threads']} threads, {library['machine']}; {note}"
 
 
 def _baselines(found: Mapping[str, Any] | None) -> list[str]:

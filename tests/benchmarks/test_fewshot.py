@@ -9,8 +9,10 @@ from types import ModuleType
 import pytest
 import torch
 
+from bio_xlstm.in_context import process
 from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.model import InContextModel
+from bio_xlstm.tasks.in_context import build
 
 Run = Callable[..., str]
 Load = Callable[[str], ModuleType]
@@ -129,12 +131,15 @@ def test_demands_are_judged(load: Load) -> None:
     assert lines["ΔAUC-PR of 0.29 at support 64"] == ""
 
 
-def test_a_state_has_a_bound(load: Load) -> None:
+def test_a_state_has_a_bound(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
+    for place, name in ((process, "SLOTS"), (build, "MOST_KEPT"), (load("fewshot_report"), "SLOTS")):
+        monkeypatch.setattr(place, name, 40)
+    monkeypatch.setattr(load("fewshot_library"), "SUPPORTS", (16, 30, 40, 1024))
     learner = InContextModel(InContextConfig(bits=64, hidden=32, dim=16, blocks=1, heads=2)).eval()
     threads = torch.get_num_threads()
     found = load("fewshot_library").measure_library(learner, 5000, threads)
-    assert [state["support"] for state in found["states"]] == [16, 256, 1024, 4096]
+    assert [state["support"] for state in found["states"]] == [16, 30, 40, 1024]
     sizes = [state["bytes"] for state in found["states"]]
     assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
     text = load("fewshot_report").asked({}, found)
