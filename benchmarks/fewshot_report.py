@@ -11,7 +11,8 @@ from bio_xlstm.in_context.process import SLOTS
 
 OURS, PRIOR, PERMUTED, SIMILARITY = "in-context", "prior", "permuted", "similarity"
 NAMES = {"delta_auprc": "ΔAUC-PR", "auroc": "AUROC", "r2": "R²", "spearman": "Spearman", "rmse": "RMSE",
-         "rmse_of_mean": "RMSE / RMSE of the mean", "rmse_marked": "RMSE of cliff molecules"}  # fmt: skip
+         "rmse_of_mean": "RMSE / RMSE of the mean", "rmse_marked": "RMSE of cliff molecules",
+         "log_loss_of_share": "log loss / log loss of saying the support's share"}  # fmt: skip
 AIMS = {16: 0.22, 64: 0.29}
 COVERAGE, COVERAGE_SLACK = 0.9, 0.03
 LIBRARY_SECONDS = 10
@@ -124,11 +125,14 @@ def _set(one: FewshotSet, found: Mapping[str, Any]) -> str:
     parts = []
     sizes = sorted({row["support"] for row in found["results"]})
     for metric in one.metrics:
-        columns = {NAMES[metric]: list(found["methods"])}
+        methods = [
+            name for name in found["methods"] if any(_row(found, name, size, metric) for size in sizes)
+        ]
+        columns = {NAMES[metric]: methods}
         for size in sizes:
             measured = found["assays_measured"][str(size)]
             title = f"support {size} ({measured} assays)"
-            columns[title] = [_cell(_row(found, method, size, metric)) for method in found["methods"]]
+            columns[title] = [_cell(_row(found, method, size, metric)) for method in methods]
         parts.append(table(columns))
     if one.metrics[: len(NUMBERS)] == NUMBERS:
         parts.append(_intervals(found, sizes))

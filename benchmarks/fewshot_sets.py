@@ -22,7 +22,7 @@ class FewshotSet(NamedTuple):
 
 _SIZES = (16, 32, 64, 128, 256)
 _FEW = (16, 64, 256)
-CLASSES = ("delta_auprc", "auroc")
+CLASSES = ("delta_auprc", "auroc", "log_loss_of_share")
 NUMBERS = ("r2", "spearman", "rmse_of_mean")
 SETS = {
     "fsmol": FewshotSet(

@@ -9,7 +9,7 @@ doi:10.2307/1907382; Fair 1977, doi:10.2307/1913962). All is in float64.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,9 +40,9 @@ class Wanted(NamedTuple):
         middle = labels.values.double().mean(1)
         return cls(labels.values.double() - middle[:, None], labels.relations, middle)
 
-    def __getitem__(self, some: Any) -> "Wanted":  # type: ignore[override]
-        """Take some of the supports, as a slice."""
-        return Wanted(*(part[some] for part in self))
+    def of_support(self, place: int) -> "Wanted":
+        """Take one of the supports (B = 1)."""
+        return Wanted(*(part[place : place + 1] for part in self))
 
 
 class Solved(NamedTuple):
@@ -86,7 +86,9 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
     root = torch.linalg.cholesky(system)
 
     def answer(right: Tensor) -> tuple[Tensor, Tensor]:
-        asked = sum(torch.einsum("bns,bs->bn", between(some), right[:, some]) for some in blocks)
+        asked = torch.stack(
+            [torch.einsum("bns,bs->bn", between(some), right[:, some]) for some in blocks]
+        ).sum(0)
         said = torch.cholesky_solve(asked[..., None], root)[..., 0]
         fitted = [torch.einsum("bns,bn->bs", between(some), said) for some in blocks]
         return said, torch.cat(fitted, 1)

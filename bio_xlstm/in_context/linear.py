@@ -120,7 +120,7 @@ class LinearLearner:
     def read_support(self, points: Tensor, labels: Labels, *, slots: Tensor | None = None) -> LinearState:
         """Read labelled points (B, N, W) into states; there are no slots, so none that are given count."""
         opened, wanted = self.opened(points), Wanted.of(labels)
-        parts = [_read(opened[place], self.kind, wanted[place : place + 1]) for place in range(len(points))]
+        parts = [_read(opened[place], self.kind, wanted.of_support(place)) for place in range(len(points))]
         base = wanted.middle
         if labels.task == "binary":
             share = (labels.values > 0).double().mean(1)
