@@ -129,6 +129,11 @@ support: Decorator = stacked(
     click.option("--support-column", metavar="NAME", help="Its column of sequences.  [default: found out]"),
     click.option("--target", metavar="NAME", help="Its column of labels.  [default: found out]"),
     click.option(
+        "--relation-column",
+        metavar="NAME",
+        help="Its column of >, < and =.  [default: relation, if there is one]",
+    ),
+    click.option(
         "--task", type=click.Choice(("binary", "regression")), help="What labels are.  [default: found out]"
     ),
 )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from bio_xlstm.tasks.files.job import FileJob
 
 # what only one of the ways to predict takes, with the words of the option
-_OF_SUPPORT = {"target": "--target", "support_column": "--support-column", "task": "--task"}
+_OF_SUPPORT = {
+    "support_column": "--support-column", "target": "--target", "relation_column": "--relation-column",
+    "task": "--task",
+}  # fmt: skip
 _IN_CONTEXT = {"model": "-m", "coverage": "--coverage"}
 
 

@@ -10,7 +10,10 @@ from bio_xlstm.cli.messages import reported
 
 # what only one of the two ways takes, with the words of the option
 _OF_CONTEXT = {"context_tokens": "--context-tokens", "context_size": "--context-size", "seed": "--seed"}
-_OF_SUPPORT = {"support_column": "--support-column", "target": "--target", "task": "--task"}
+_OF_SUPPORT = {
+    "support_column": "--support-column", "target": "--target", "relation_column": "--relation-column",
+    "task": "--task",
+}  # fmt: skip
 
 
 @click.group()

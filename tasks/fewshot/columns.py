@@ -8,13 +8,13 @@ from bio_xlstm.records.columns import normal
 from bio_xlstm.tasks.assay.columns import choose_target, listed
 from bio_xlstm.tasks.evaluate.prediction_columns import column
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
+from bio_xlstm.tasks.in_context.bounds import find_relations
 
 Columns = Mapping[str, Sequence[str]]
 ASSAYS = ("assay_id", "assay", "assay_chembl_id", "task_id", "task", "dataset", "dataset_id", "dms_id")
 # preferred to what an assay table is searched for otherwise, as panels hold both forms of a measurement
 CLASSES = ("property", "active", "activity", "label", "class")
 NUMBERS = ("log_regression_property", "pchembl_value")
-RELATIONS = ("relation", "standard_relation", "qualifier")
 
 
 class Chosen(NamedTuple):
@@ -42,7 +42,7 @@ def choose(columns: Columns, molecule: str, request: FewshotRequest, source: str
         target = choose_target(rest, molecule, None, source)
     relation = _given(columns, request.relation_column, source)
     if relation is None and request.numeric:
-        relation = _first(columns, RELATIONS)
+        relation = find_relations(columns, target)
     split, mark = (_given(columns, name, source) for name in (request.split_column, request.mark_column))
     return Chosen(assay, molecule, target, relation, split, mark)
 

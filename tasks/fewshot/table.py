@@ -14,11 +14,10 @@ from bio_xlstm.tasks.assay.sequences import clean_sequences
 from bio_xlstm.tasks.assay.table import UNLABELLED, judge
 from bio_xlstm.tasks.evaluate.facts import read_flat
 from bio_xlstm.tasks.fewshot.assay import Assay
-from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
 from bio_xlstm.tasks.fewshot.columns import Chosen, choose
 from bio_xlstm.tasks.fewshot.molecules import Rows, assay_of
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
-from bio_xlstm.tasks.in_context.bounds import unsigned_column
+from bio_xlstm.tasks.in_context.bounds import read_bounds
 from bio_xlstm.tasks.in_context.spelling import spelled
 from bio_xlstm.tokenizers import TOKENIZERS
 
@@ -118,15 +117,8 @@ def _values(
     cells: Sequence[str] = table.columns[chosen.target]
     relations = np.zeros(len(cells), np.int8)
     if request.numeric:
-        cells, relations = unsigned_column(cells)
-        if chosen.relation is not None:
-            turned = is_turned(table.columns, chosen.target)
-            read = read_relations(table.columns[chosen.relation])
-            relations = np.where(relations == 0, -read if turned else read, relations)
-            if turned and read.any():
-                notes.append(
-                    f"{chosen.target!r} falls as the measurement rises: > in {chosen.relation!r} bounds it from above"
-                )
+        cells, relations, said = read_bounds(table.columns, chosen.target, chosen.relation)
+        notes += said
     kind = "regression" if request.numeric else "binary"
     labels = read_labels({chosen.target: cells}, texts, kind, table.name)
     notes += labels.notes

@@ -138,8 +138,13 @@ def _origin(request: InContextRequest, opened: Opened) -> dict[str, str]:
     if request.support is None:
         return {"--state": mark}
     options = request.support
-    columns = {"--support-column": str(options.support_column), "--target": str(options.target)}
-    return {"--support": mark, **columns, "--task": str(options.task)}
+    return {
+        "--support": mark,
+        "--support-column": str(options.support_column),
+        "--target": str(options.target),
+        "--relation-column": str(options.relation_column),
+        "--task": str(options.task),
+    }
 
 
 def _header(source: RecordSource, worker: Answerer, say: Say) -> Header:

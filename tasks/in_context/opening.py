@@ -34,6 +34,7 @@ def open_support(learner: Learner, options: SupportOptions, held: Kept, say: Say
         learner.language_model.tokenizer,
         column=options.support_column,
         target=options.target,
+        relation=options.relation_column,
         task=options.task,
     )
     for line in support.lines():

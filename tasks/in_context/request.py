@@ -19,6 +19,7 @@ class SupportOptions:
     support: str
     support_column: str | None = None
     target: str | None = None
+    relation_column: str | None = None
     task: str | None = None
 
 

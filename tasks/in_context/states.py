@@ -110,6 +110,7 @@ def _provenance(request: AssayStateRequest, name: str, opened: Opened) -> Proven
         options={
             "--support-column": str(request.support_column),
             "--target": str(request.target),
+            "--relation-column": str(request.relation_column),
             "--task": str(request.task),
         },
     )

@@ -16,7 +16,8 @@ from bio_xlstm.tasks.assay.sequences import Cleaned, clean_sequences
 from bio_xlstm.tasks.assay.table import judge
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import KIND_WORDS, check_choice
-from bio_xlstm.tasks.in_context.bounds import unsigned_column
+from bio_xlstm.tasks.evaluate.prediction_columns import column as column_of
+from bio_xlstm.tasks.in_context.bounds import find_relations, read_bounds, unsigned_column
 from bio_xlstm.tasks.in_context.repeats import Example, shortened
 from bio_xlstm.tasks.in_context.support import Support, make_support
 from bio_xlstm.tokenizers import Tokenizer
@@ -24,6 +25,8 @@ from bio_xlstm.tokenizers import Tokenizer
 TASKS = ("binary", "regression")
 # the option that takes the column of the sequences
 SUPPORT_COLUMN = "--support-column"
+# the option that takes the column of signs
+RELATION_COLUMN = "--relation-column"
 
 
 def read_support(
@@ -32,6 +35,7 @@ def read_support(
     *,
     column: str | None = None,
     target: str | None = None,
+    relation: str | None = None,
     task: str | None = None,
 ) -> Support:
     """Read labelled molecules, proteins or DNA; columns and task are found out where they are not given.
@@ -47,13 +51,28 @@ def read_support(
     chosen = choose_target(plain, table.sequence_column, target, table.name)
     cleaned = list(clean_sequences(table.records, tokenizer))
     labels = _read_labels(plain[chosen], chosen, cleaned, task, table.name)
+    if labels.task.numeric:
+        bounds = read_bounds(table.columns, chosen, _relation(table, chosen, relation))
+        labels.notes += bounds.notes
+        return _assemble(table, cleaned, labels, bounds.relations)
     relations = signs[chosen][1]
-    if not labels.task.numeric and relations.any():
+    if relations.any():
         raise InputError(
             f"{table.name}: column {chosen!r} holds bounds such as {_first_bound(table, chosen)}, "
             "which classes cannot be; --task regression reads numbers"
         )
+    if relation is not None:
+        raise InputError(
+            f"{table.name}: {RELATION_COLUMN} says how numbers are bounded; {chosen!r} holds classes"
+        )
     return _assemble(table, cleaned, labels, relations)
+
+
+def _relation(table: Table, target: str, given: str | None) -> str | None:
+    """Find the column of signs by its name, where it is not given; InputError where it is, and is not there."""
+    if given is None:
+        return find_relations(table.columns, target)
+    return column_of(table.columns, given, table.name)
 
 
 def _sequences(path: str, column: str | None, kind: str) -> Table:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bio_xlstm.errors import ConfigError, InputError
-from bio_xlstm.tasks.fewshot.bounds import is_turned, read_relations
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.fewshot.table import Assays, read_assays
+from bio_xlstm.tasks.in_context.bounds import is_turned, read_relations
 from bio_xlstm.tasks.in_context.table import read_support
 from bio_xlstm.tokenizers import TOKENIZERS
 

@@ -104,6 +104,21 @@ def test_bounds(tmp_path: Path) -> None:
     assert unsigned("> C") == ("> C", 0)
 
 
+def test_bounds_in_a_column_of_their_own(tmp_path: Path) -> None:
+    """Signs are those of the measurement; where the label falls as that rises, they turn round, and that is said."""
+    rows = "CCO,10,5,>\nCCN,100,4,=\nCCC,1,>6,\nCCF,1000,3,'<'\n"
+    found = read(tmp_path, "smiles,standard_value,pIC50,standard_relation\n" + rows, target="pIC50")
+    assert dict(zip(found.names, found.relations, strict=True)) == {"CCO": -1, "CCN": 0, "CCC": 1, "CCF": 1}
+    assert any("2 of 4 values are bounds" in note and "falls as" in note for note in found.notes)
+    found = read(tmp_path, "smiles,y,sign\nCCO,5,>\nCCN,6,\n", relation="Sign")
+    assert dict(zip(found.names, found.relations, strict=True)) == {"CCO": 1, "CCN": 0}
+    assert not read(tmp_path, "smiles,y,sign\nCCO,5,>\nCCN,6,\n").relations.any()
+    with pytest.raises(InputError, match="'mark'"):
+        read(tmp_path, "smiles,y,sign\nCCO,5,>\nCCN,6,\n", relation="mark")
+    with pytest.raises(InputError, match="--relation-column says how numbers are bounded; 'y' holds classes"):
+        read(tmp_path, "smiles,y,sign\nCCO,yes,>\nCCN,no,\n", relation="sign")
+
+
 def test_repeated_bounds(tmp_path: Path) -> None:
     rows = "CCO,>10\nCCO,>20\nCCN,<5\nCCN,3\nCCC,<1\nCCC,>2\nCCCC,7.5\n"
     found = read(tmp_path, "smiles,y\n" + rows)
