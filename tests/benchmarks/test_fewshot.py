@@ -50,6 +50,18 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_molecules_of_both_folds_are_counted(run: Run, tmp_path: Path) -> None:
+    head = "assay_id\tsmiles"
+    packed(tmp_path / "mol_assays" / "fsmol_train.tsv.xz", [head, "T\tCCO", "T\tC[C@H](N)O", "T\tc1ccccc1"])
+    known = ["A\tOCC", "A\tC[C@@H](N)O", "B\tCCN", "B\tCCO", "C\tCCF"]
+    packed(tmp_path / "mol_assays" / "fsmol_valid.tsv.xz", [head, *known])
+    printed = run("fewshot_overlap", "--data", tmp_path)
+    assert (
+        "Of the 4 molecules of the validation fold, 2 (50%) stand in training assays; of its 3 assays, 1 "
+        in printed
+    )
+
+
 def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path) -> None:
     words = ["--results", tmp_path / "results", "--methods", METHODS, "--seeds", 2]
     printed = run("fewshot", "--data", data, "--only", "fsmol", "--only", "fsmol-numbers", *words)

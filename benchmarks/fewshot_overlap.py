@@ -1,0 +1,73 @@
+"""Count how many molecules of FS-Mol's validation fold stand in its training assays too.
+
+    python benchmarks/fewshot_overlap.py --data DIR [--document docs/fewshot.md]
+
+DIR holds mol_assays. Molecules that differ in stereo marks alone are one.
+"""
+
+import argparse
+import csv
+import io
+import lzma
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from model_cards import between_markers
+from options import make_parser, run_script
+
+from bio_xlstm.tasks.evaluate.facts import read_flat
+
+BENCHMARK = "fewshot-overlap"
+# share of an assay's molecules above which it counts as known
+MOST = 0.9
+
+
+def main() -> None:
+    """Read both folds and say what they share."""
+    options = parse()
+    folder = options.data / "mol_assays"
+    flat: dict[str, str] = {}
+    known = {_flat(flat, text) for _, text in read(folder / "fsmol_train.tsv.xz")}
+    assays: dict[str, set[str]] = defaultdict(set)
+    for assay, text in read(folder / "fsmol_valid.tsv.xz"):
+        assays[assay].add(_flat(flat, text))
+    every = set().union(*assays.values())
+    text = (
+        f"Of the {len(every):,} molecules of the validation fold, {len(every & known):,} "
+        f"({len(every & known) / len(every):.0%}) stand in training assays; of its {len(assays)} assays, "
+        f"{sum(len(own & known) > MOST * len(own) for own in assays.values())} have more than {MOST:.0%} of their "
+        f"molecules there.\n\n`benchmarks/fewshot_overlap.py`"
+    )
+    if not options.document:
+        print(text)
+        return
+    document = options.document.read_text(encoding="utf-8")
+    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
+    print(f"wrote {options.document}")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with mol_assays")
+    parser.add_argument("--document", type=Path, help="fill this document")
+    return parser.parse_args()
+
+
+def read(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield assay and SMILES of every row."""
+    with io.TextIOWrapper(lzma.open(path), encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            yield row["assay_id"], row["smiles"]
+
+
+def _flat(found: dict[str, str], text: str) -> str:
+    """Spell a molecule without stereo marks, each once."""
+    if text not in found:
+        found[text] = read_flat(text) or text
+    return found[text]
+
+
+if __name__ == "__main__":
+    run_script(main)
