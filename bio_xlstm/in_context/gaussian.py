@@ -3,11 +3,9 @@
 Noise is the one with the highest marginal likelihood, the signal's variance being the best for it (Rasmussen and
 Williams 2006, equation 5.8), times how often such noise is met: few labels would else be taken for nothing but noise.
 Many examples speak through few (subset of regressors: Quinonero-Candela and Rasmussen 2005). A value that is only
-bounded is put where it is expected, beyond its bound (expectation maximisation for Tobit's model: Tobin 1958,
-doi:10.2307/1907382; Fair 1977, doi:10.2307/1913962). All is in float64.
+bounded counts where the fit lies on the wrong side of it (one-sided least squares). All is in float64.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,12 +17,11 @@ from bio_xlstm.in_context.labels import Labels
 NOISES = torch.logspace(-3, 2, 51, dtype=torch.float64)
 # logarithm of the noise to base 10: what is expected, and how far from it
 EXPECTED, SPREAD = -0.2, 0.5
-# times that bounded values are put where they are expected
+# times that bounded values are put where the fit is
 _SETTLED = 8
 # examples compared at once
 BLOCK = 8192
 _JITTER = 1e-6
-_HALF_LOG = 0.5 * math.log(2 * math.pi)
 
 
 class Wanted(NamedTuple):
@@ -49,7 +46,9 @@ class Solved(NamedTuple):
     """Hold what the examples of B supports say."""
 
     said: Tensor  # (B, n) float64, weights of the slots
-    right: Tensor  # (B, N) float64, labels around their middle, bounded ones where they are expected
+    right: (
+        Tensor  # (B, N) float64, labels around their middle, bounded ones where the fit that keeps to them is
+    )
 
 
 def evidence(kernel: Tensor, right: Tensor) -> Tensor:
@@ -97,22 +96,12 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
 
 
 def _settle(answer: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Wanted) -> Solved:
-    """Answer for labels; where some are only bounded, put them where they are expected, and answer again."""
+    """Answer for labels; where some are only bounded, put those that the fit keeps to where it is, and answer again."""
     right = wanted.right
     said, fitted = answer(right)
+    sign = wanted.relations.double()
     for _ in range(_SETTLED if wanted.relations.any() else 0):
-        right = _expected(right, fitted, wanted)
+        # nothing is lost by a value beyond its bound, the square of what is missing by another
+        right = wanted.right + sign * (sign * (fitted - wanted.right)).clamp_min(0)
         said, fitted = answer(right)
     return Solved(said, right)
-
-
-def _expected(right: Tensor, fitted: Tensor, wanted: Wanted) -> Tensor:
-    """Return labels (B, N), bounded ones where a normal distribution around the fit has its mean beyond the bound."""
-    # what the signal's best variance makes of the noise
-    deviation = (right * (right - fitted)).mean(1, keepdim=True).clamp_min(1e-24).sqrt()
-    sign = wanted.relations.double()
-    # how far the fit lies on the wrong side, in deviations
-    short = sign * (wanted.right - fitted) / deviation
-    # the hazard of a normal distribution, stable in both tails
-    hazard = torch.exp(-0.5 * short.square() - _HALF_LOG - torch.special.log_ndtr(-short))
-    return torch.where(wanted.relations == 0, wanted.right, fitted + sign * deviation * hazard)

@@ -47,7 +47,7 @@ class Process(nn.Module):
         """Read supports (B, N, P); their first examples become slots unless other prints (1, n, P) are given.
 
         Examples beyond `SLOTS` should come in an order that is as good as random. Returns the labels as well, values
-        that are only bounded put where they are expected.
+        that are only bounded put where the fit that keeps to them is.
         """
         wanted = Wanted.of(labels)
         judged = prints[:, :_JUDGED]

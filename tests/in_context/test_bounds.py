@@ -1,10 +1,9 @@
-"""Values that are only bounded lie beyond their bounds: Tobit's model, by expectation maximisation."""
+"""Values that are only bounded count where the fit lies on the wrong side of them."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
-from scipy.stats import norm
 
 from bio_xlstm.in_context import gaussian
 from bio_xlstm.in_context.gaussian import Solved, Wanted, solve, solve_on
@@ -31,31 +30,35 @@ def solved(labels: Labels, count: int) -> Solved:
     return solve(kernel(count), Wanted.of(labels), NOISE)
 
 
-def test_the_fit_is_the_most_likely_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the expectations have settled, no other function is likelier under Tobit's model with that deviation."""
+def test_the_fit_loses_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where values have settled, no other function has a lower one-sided squared error, its penalty included."""
     monkeypatch.setattr(gaussian, "_SETTLED", 4000)
     count = 12
     labels = bounded(count)
     wanted, found = Wanted.of(labels), solved(labels, count)
     matrix, said = kernel(count)[0].numpy(), found.said[0].numpy()
-    fit, right = matrix @ said, found.right[0].numpy()
-    deviation = np.sqrt((right * (right - fit)).mean())
-    signal, y, relations = deviation**2 / NOISE.item(), wanted.right[0].numpy(), wanted.relations[0].numpy()
+    y, relations = wanted.right[0].numpy(), wanted.relations[0].numpy()
 
-    def unlikely(weights: np.ndarray) -> float:
-        values = matrix @ weights
-        exact = norm.logpdf(y, values, deviation)
-        beyond = norm.logcdf(relations * (values - y) / deviation)
-        return -float(np.where(relations == 0, exact, beyond).sum() - 0.5 * weights @ values / signal)
+    def loss(weights: np.ndarray) -> float:
+        missed = y - matrix @ weights
+        missed = np.where(relations == 0, missed, (relations * missed).clip(0))
+        return float(missed @ missed + NOISE.item() * weights @ matrix @ weights)
 
-    best = minimize(unlikely, said, method="BFGS", options={"gtol": 1e-7})
-    np.testing.assert_allclose(matrix @ best.x, fit, atol=2e-4)
+    best = minimize(loss, np.zeros(count), method="BFGS", options={"gtol": 1e-9})
+    np.testing.assert_allclose(matrix @ best.x, matrix @ said, atol=2e-4)
+
+
+def test_few_steps_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = bounded(40)
+    few = kernel(40)[0] @ solved(labels, 40).said[0]
+    monkeypatch.setattr(gaussian, "_SETTLED", 4000)
+    torch.testing.assert_close(kernel(40)[0] @ solved(labels, 40).said[0], few, atol=0.02, rtol=0)
 
 
 def test_bounds_are_kept() -> None:
     labels = bounded(15)
     found = solved(labels, 15).right - Wanted.of(labels).right
-    assert (found * labels.relations >= 0).all() and (found[labels.relations != 0] != 0).all()
+    assert (found * labels.relations >= 0).all() and found.any()
     assert (found[labels.relations == 0] == 0).all()
 
 
@@ -80,7 +83,7 @@ def test_a_support_without_bounds_is_not_changed_by_its_company() -> None:
     torch.testing.assert_close(together.said[:1], solved(plain, 9).said)
 
 
-@pytest.mark.parametrize("far", [1e-9, 50.0, 1e6])
+@pytest.mark.parametrize("far", [0.0, 50.0, 1e6])
 def test_no_bound_is_too_far_to_be_met(far: float) -> None:
     """Fits far on the right or the wrong side of a bound give finite numbers."""
     values = torch.tensor([[0.0, 0.1, -0.1, far, -far]], dtype=torch.float64)

@@ -104,3 +104,15 @@ def test_slots_that_are_no_examples_are_never_near() -> None:
     for found in (torch.rand(1, 30, 9), torch.rand(4, 30, 9)):
         wanted = torch.where(there[:, None], found, 0.0).amax(-1)
         assert torch.equal(module._nearest(found, there), wanted)
+
+
+def test_bounds_have_a_side() -> None:
+    """Values of which it is only known that they lie below are answered lower than those that lie above."""
+    prints, numbers = packed(1, 12), torch.arange(12).double()[None]
+    process = Process()
+
+    def mean(sign: float) -> float:
+        labels = Labels.of_numbers(numbers.clamp(3, 8), sign * (numbers > 8) + 0.0)
+        return float(process(prints, process.solve(prints, labels)[0]).value.mean())
+
+    assert mean(-1) < mean(0) - 0.03 and mean(0) <= mean(1)
