@@ -3,8 +3,10 @@
 import math
 import re
 
+# the one of the words for no value that is a name of a class too, as in promoter and none
+NONE = "none"
 # how people write that there is no value
-MISSING = frozenset(("", "na", "nan", "n/a", "#n/a", "null", "none", "-", "?", "<na>", "nat"))
+MISSING = frozenset(("", "na", "nan", "n/a", "#n/a", "null", NONE, "-", "?", "<na>", "nat"))
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?\d+,\d+")
 BOUND = re.compile(r"[<>≤≥~]=?\s*[+-]?\d.*")

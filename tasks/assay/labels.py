@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bio_xlstm.errors import ConfigError, InputError
-from bio_xlstm.tasks.assay.cells import is_missing, is_number, number
+from bio_xlstm.tasks.assay.cells import NONE, is_missing, is_number, number
 from bio_xlstm.tasks.assay.columns import is_yes_or_no, looks_like_dates
 from bio_xlstm.tasks.assay.letter_labels import read_letters, shows_letters
 from bio_xlstm.tasks.assay.task import Task
@@ -36,6 +36,8 @@ class Labels:
     """rows with a cell that cannot be read, and why"""
     token_values: list[np.ndarray] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    blanks: dict[int, str] = field(default_factory=dict)
+    """words for no value in rows that hold nothing else"""
 
 
 def read_labels(
@@ -46,7 +48,9 @@ def read_labels(
         check_choice("--task", task, tuple(READERS))
     for name, column in cells.items():
         if all(is_missing(cell) for cell in column):
-            raise InputError(f"{source}: column {name!r} has no value in any of {len(column)} rows")
+            raise InputError(
+                f"{source}: column {name!r} has no value in any of {len(column)} rows{blank(_blank(column))}"
+            )
         if looks_like_dates(column):
             raise InputError(f"{source}: column {name!r} holds dates, not measured values")
     chosen, notes = (task, []) if task else find_task(cells, sequences, source)
@@ -54,6 +58,8 @@ def read_labels(
         raise ConfigError(f"--task {chosen} takes one target, not {len(cells)}: {', '.join(cells)}")
     found = READERS[chosen](cells, sequences, source)
     found.notes[:0] = notes
+    rows = enumerate(zip(*cells.values(), strict=True))
+    found.blanks = {row: _blank(several) for row, several in rows if all(map(is_missing, several))}
     return found
 
 
@@ -114,6 +120,7 @@ def read_classes(cells: dict[str, Sequence[str]], name: str, source: str) -> Lab
     ((target, column),) = cells.items()
     names = [_class_name(cell) for cell in column]
     classes = _ordered({one for one in names if one})
+    _refuse_none(column, target, classes, source)
     if name == "binary" and len(classes) > 2:
         few = ", ".join(classes[:5])
         raise InputError(f"{source}: column {target!r} has {len(classes)} classes ({few}, ...), not two")
@@ -168,6 +175,27 @@ def computable(value: float, cell: str) -> float:
     if 0 < size < SMALLEST:
         raise ValueError(f"{cell.strip()[:20]!r} is too small; write it in another unit, or its logarithm")
     return value
+
+
+def blank(word: str) -> str:
+    """Say after a message about missing values which word was taken for one; nothing where the cell is empty."""
+    return f": {word!r} counts as missing" if word else ""
+
+
+def _blank(cells: Sequence[str]) -> str:
+    """Return the first word among cells without a value, "" where all are empty."""
+    return next((cell.strip() for cell in cells if cell.strip()), "")
+
+
+def _refuse_none(column: Sequence[str], target: str, classes: Sequence[str], source: str) -> None:
+    """Raise InputError where a word for no value may as well be the second class."""
+    word = next((cell.strip() for cell in column if cell.strip().lower() == NONE), None)
+    if len(classes) == 1 and word is not None:
+        other = {"1": "0"}.get(classes[0], f"not {classes[0]}")
+        raise InputError(
+            f"{source}: column {target!r} holds {classes[0]!r} and {word!r}, which may be a class or say that there is "
+            f"no value; write {other!r} for a class, or leave cells without a value empty"
+        )
 
 
 def _share_of_numbers(column: Sequence[str]) -> float:

@@ -11,7 +11,7 @@ from bio_xlstm.records.formats import KINDS
 from bio_xlstm.tasks.assay.assay import Assay, Issue
 from bio_xlstm.tasks.assay.audit import audit_assay
 from bio_xlstm.tasks.assay.columns import choose_targets
-from bio_xlstm.tasks.assay.labels import Labels, read_labels
+from bio_xlstm.tasks.assay.labels import Labels, blank, read_labels
 from bio_xlstm.tasks.assay.reading import Table, read_whole
 from bio_xlstm.tasks.assay.sequences import Cleaned, clean_sequences
 from bio_xlstm.tokenizers import TOKENIZERS, Tokenizer
@@ -93,7 +93,10 @@ def judge(row: int, one: Cleaned, labels: Labels) -> Issue | None:
         found = bool((labels.token_values[row] >= 0).any())
     else:
         found = not np.isnan(labels.values[row]).all()
-    return None if found else Issue(row, UNLABELLED, f"no value in {', '.join(labels.task.targets[:5])}")
+    if found:
+        return None
+    targets = ", ".join(labels.task.targets[:5])
+    return Issue(row, UNLABELLED, f"no value in {targets}{blank(labels.blanks.get(row, ''))}")
 
 
 def _refuse_hopeless(rows: np.ndarray, labels: Labels, issues: list[Issue], source: str) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from bio_xlstm.errors import BioXlstmError, ConfigError, InputError
+from bio_xlstm.tasks.assay.cells import MISSING
 from bio_xlstm.tasks.assay.table import read_assay
 from tests.tasks.assay.conftest import MOLECULES, Read, bases, proteins
 
 TEN = MOLECULES[:10]
+IN_CONTEXT = Path(__file__).parents[3] / "docs" / "in-context.md"
 NUMBERS = [round(0.1 * number, 1) for number in range(30)]
 
 
@@ -93,6 +95,13 @@ def test_missing_is_written_in_many_ways(read: Read) -> None:
     blanks = ["NaN", "NA", "", "null", "-", "?"]
     assay = read({"smiles": MOLECULES[:16], "y": [*NUMBERS[:10], *blanks]})
     assert [issue.status for issue in assay.issues] == ["unlabelled"] * 6
+    words = [f": {blank!r} counts as missing" if blank else "" for blank in blanks]
+    assert [issue.detail for issue in assay.issues] == [f"no value in y{word}" for word in words]
+
+
+def test_the_documents_list_what_is_missing() -> None:
+    (row,) = (line for line in IN_CONTEXT.read_text().splitlines() if line.startswith("| no value: "))
+    assert {word.lower() for word in re.findall("`(.*?)`", row.split("|")[1])} == MISSING - {""}
 
 
 def test_duplicates_and_conflicts_are_counted(read: Read) -> None:
@@ -164,6 +173,8 @@ def test_ten_rows_are_enough_and_nine_are_not(read: Read) -> None:
         ({"smiles": TEN, "y": [""] * 10}, {}, "column 'y' has no value in any of 10 rows"),
         ({"smiles": TEN, "y": [3.5] * 10}, {}, "column 'y' is 3.5 in all 10 rows: there is nothing to learn"),
         ({"smiles": TEN, "y": ["on"] * 10}, {}, "column 'y' is 'on' in all 10 rows: there is nothing to learn"),
+        ({"smiles": TEN, "y": ["on", "none"] * 5}, {}, "column 'y' holds 'on' and 'none', which may be a class or say"),
+        ({"smiles": TEN, "y": ["NaN"] * 10}, {}, "has no value in any of 10 rows: 'NaN' counts as missing"),
         ({"smiles": TEN, "y": range(10)}, {"targets": ["z"]}, "there is no column 'z'; the columns are smiles, y"),
         ({"smiles": TEN, "y": range(10)}, {"targets": ["smiles"]}, "it cannot be the target too"),
         ({"smiles": TEN, "y": range(10)}, {"sequence_column": "x"}, "there is no column 'x'"),

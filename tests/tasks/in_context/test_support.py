@@ -66,6 +66,36 @@ def test_missing_labels_are_left_out(tmp_path: Path) -> None:
     assert sorted(found.values) == [1.5, 2]
     assert [issue.status for issue in found.issues] == ["unlabelled"] * 3
     assert "left out 3 of the rows" in "\n".join(found.lines())
+    assert [issue.detail for issue in found.issues] == [
+        "'CCN': no value in y",
+        "'CCC': no value in y: 'NaN' counts as missing",
+        "'CCCC': no value in y: 'n/a' counts as missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("only", "word", "task", "other"),
+    [
+        ("promoter", "none", {}, "not promoter"),
+        ("active", "None", {"task": "binary"}, "not active"),
+        ("1", "NONE", {}, "0"),
+    ],
+)
+def test_none_may_be_a_class(tmp_path: Path, only: str, word: str, task: dict[str, str], other: str) -> None:
+    """Beside one class alone, it is not clear what it means; beside two, or another word for no value, it is."""
+    rows = f"smiles,label\nCCO,{only}\nCCN,{word}\nCCC,{only}\n"
+    wanted = (
+        f"column 'label' holds '{only}' and '{word}', which may be a class .* write '{other}' for a class"
+    )
+    with pytest.raises(InputError, match=wanted):
+        read(tmp_path, rows, **task)
+    assert len(read(tmp_path, f"{rows}CCF,{other}\n", **task)) == 3
+    assert read(tmp_path, rows.replace(word, "na"), **task).task.classes in (
+        ("0", "1"),
+        (other, only),
+        (only, other),
+    )
+    assert len(read(tmp_path, f"smiles,y\nCCO,2.5\nCCN,{word}\n")) == 1
 
 
 def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
