@@ -12,13 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.labels import Labels, telling
 
 NOISES = torch.logspace(-3, 2, 51, dtype=torch.float64)
 # logarithm of the noise to base 10: what is expected, and how far from it
 EXPECTED, SPREAD = -0.2, 0.5
-# times that bounded values are put where the fit is
-_SETTLED = 8
+# times that bounds are chosen that count
+_SETTLED = 12
+# noise, in units of the signal, of what does not count
+_NOTHING = 1e9
 # examples compared at once
 BLOCK = 8192
 _JITTER = 1e-6
@@ -29,13 +31,21 @@ class Wanted(NamedTuple):
 
     right: Tensor  # (B, N) float64, labels around their middle
     relations: Tensor  # (B, N) -1 where the true value is below, 1 where it is above, else 0
-    middle: Tensor  # (B,) float64
+    telling: Tensor  # (B, N) bool, which say anything
+    middle: Tensor  # (B,) float64, of those
 
     @classmethod
     def of(cls, labels: Labels) -> "Wanted":
         """Take the middle off labels."""
-        middle = labels.values.double().mean(1)
-        return cls(labels.values.double() - middle[:, None], labels.relations, middle)
+        values = labels.values.double()
+        known = telling(values, labels.relations)
+        middle = torch.where(known, values, 0.0).sum(1) / known.sum(1)
+        return cls(values - middle[:, None], labels.relations, known, middle)
+
+    def first(self, count: int) -> "Wanted":
+        """Take the first examples of every support."""
+        right, relations = self.right[:, :count], self.relations[:, :count]
+        return Wanted(right, relations, telling(right, relations), self.middle)
 
     def of_support(self, place: int) -> "Wanted":
         """Take one of the supports (B = 1)."""
@@ -51,22 +61,27 @@ class Solved(NamedTuple):
     )
 
 
-def evidence(kernel: Tensor, right: Tensor) -> Tensor:
-    """Return the logarithm of how likely labels are under kernels (B, N, N) and every noise: (B, noises)."""
-    spectrum, basis = torch.linalg.eigh(kernel)
-    turned = torch.einsum("bij,bi->bj", basis, right)
+def evidence(kernel: Tensor, wanted: Wanted) -> Tensor:
+    """Return how likely labels (B, N) are under kernels (B, N, N) and every noise: logarithms (B, noises)."""
+    known = wanted.telling.double()
+    counts = known.sum(1)[:, None]  # (B, 1)
+    spectrum, basis = torch.linalg.eigh(known[:, :, None] * kernel * known[:, None])
+    turned = torch.einsum("bij,bi->bj", basis, known * wanted.right)
     total = spectrum.clamp_min(0)[:, None] + NOISES[:, None]  # (B, noises, N)
-    variance = (turned.square()[:, None] / total).mean(-1).clamp_min(1e-12)  # (B, noises)
-    likelihood = -0.5 * (right.shape[1] * variance.log() + total.log().sum(-1))
+    variance = ((turned.square()[:, None] / total).sum(-1) / counts).clamp_min(1e-12)  # (B, noises)
+    # labels that are not counted have nothing but noise
+    spread = total.log().sum(-1) - (known.shape[1] - counts) * NOISES.log()
+    likelihood = -0.5 * (counts * variance.log() + spread)
     return likelihood - 0.5 * ((NOISES.log10() - EXPECTED) / SPREAD).square()
 
 
 def solve(kernel: Tensor, wanted: Wanted, noise: Tensor) -> Solved:
     """Solve for the labels of all examples (B, N), whose noise is (B,)."""
-    root = torch.linalg.cholesky(kernel + torch.diag_embed(noise[:, None].expand_as(wanted.right)))
 
-    def answer(right: Tensor) -> tuple[Tensor, Tensor]:
-        said = torch.cholesky_solve(right[..., None], root)[..., 0]
+    def answer(counted: Tensor) -> tuple[Tensor, Tensor]:
+        noises = torch.where(counted, noise[:, None], _NOTHING)
+        root = torch.linalg.cholesky(kernel + torch.diag_embed(noises))
+        said = torch.cholesky_solve(torch.where(counted, wanted.right, 0.0)[..., None], root)[..., 0]
         return said, torch.einsum("bnm,bm->bn", kernel, said)
 
     return _settle(answer, wanted)
@@ -78,17 +93,15 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
     `own` is the kernel of the slots (B, n, n), `between` gives that of slots and some examples (B, n, block).
     """
     blocks = [slice(begin, begin + BLOCK) for begin in range(0, wanted.right.shape[1], BLOCK)]
-    system = noise[:, None, None] * (own + _JITTER * torch.eye(own.shape[-1], dtype=own.dtype))
-    for some in blocks:
-        found = between(some)
-        system = system + found @ found.transpose(1, 2)
-    root = torch.linalg.cholesky(system)
+    alone = noise[:, None, None] * (own + _JITTER * torch.eye(own.shape[-1], dtype=own.dtype))
 
-    def answer(right: Tensor) -> tuple[Tensor, Tensor]:
-        asked = torch.stack(
-            [torch.einsum("bns,bs->bn", between(some), right[:, some]) for some in blocks]
-        ).sum(0)
-        said = torch.cholesky_solve(asked[..., None], root)[..., 0]
+    def answer(counted: Tensor) -> tuple[Tensor, Tensor]:
+        system, asked = alone, torch.zeros_like(alone[..., 0])
+        for some in blocks:
+            found = between(some) * counted[:, None, some]
+            system = system + found @ found.transpose(1, 2)
+            asked = asked + torch.einsum("bns,bs->bn", found, wanted.right[:, some])
+        said = torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(system))[..., 0]
         fitted = [torch.einsum("bns,bn->bs", between(some), said) for some in blocks]
         return said, torch.cat(fitted, 1)
 
@@ -96,12 +109,18 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
 
 
 def _settle(answer: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Wanted) -> Solved:
-    """Answer for labels; where some are only bounded, put those that the fit keeps to where it is, and answer again."""
-    right = wanted.right
-    said, fitted = answer(right)
+    """Answer for the labels that count: all that are measured, and bounds that the fit would not keep to without.
+
+    Nothing is lost by a value beyond its bound, the square of what is missing by another: Newton's method, whose
+    steps are solutions for those that count.
+    """
+    counted, measured = wanted.telling, wanted.relations == 0
+    said, fitted = answer(counted)
     sign = wanted.relations.double()
     for _ in range(_SETTLED if wanted.relations.any() else 0):
-        # nothing is lost by a value beyond its bound, the square of what is missing by another
-        right = wanted.right + sign * (sign * (fitted - wanted.right)).clamp_min(0)
-        said, fitted = answer(right)
-    return Solved(said, right)
+        missed = sign * (wanted.right - fitted) > 0
+        if torch.equal(counted, measured | missed):
+            break
+        counted = measured | missed
+        said, fitted = answer(counted)
+    return Solved(said, torch.where(counted, wanted.right, fitted))

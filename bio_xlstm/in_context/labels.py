@@ -8,6 +8,17 @@ from torch import Tensor
 TASKS = ("binary", "regression")
 # of the largest value, below which differences are rounding: answers to equal labels are that label
 _ROUNDING = 1e-12
+# in units of the spread: a bound that lies farther says no more
+_FARTHEST = 1e3
+
+
+def telling(values: Tensor, relations: Tensor) -> Tensor:
+    """Tell which labels (B, N) say anything: not bounds that all measured values of their support keep to anyway."""
+    exact = relations == 0
+    lowest = torch.where(exact, values, torch.inf).amin(1, keepdim=True)
+    highest = torch.where(exact, values, -torch.inf).amax(1, keepdim=True)
+    kept = ((relations > 0) & (values <= lowest)) | ((relations < 0) & (values >= highest))
+    return ~(kept & exact.any(1, keepdim=True))
 
 
 class Labels(NamedTuple):
@@ -28,16 +39,19 @@ class Labels(NamedTuple):
 
     @classmethod
     def of_numbers(cls, numbers: Tensor, relations: Tensor | None = None) -> "Labels":
-        """Make labels of measured numbers (B, N), standardised by their own support."""
-        largest = numbers.abs().amax(1)
+        """Make labels of measured numbers (B, N), standardised by those of their own support that say anything."""
+        bounded = torch.zeros_like(numbers) if relations is None else relations
+        known = telling(numbers, bounded)
+        counts = known.sum(1)
+        largest = torch.where(known, numbers.abs(), 0.0).amax(1)
         largest = torch.where(largest > 0, largest, 1.0)
         # in any unit: squares of tiny or huge numbers would be none
-        units = numbers / largest[:, None]
-        shift, spread = units.mean(1) * largest, units.std(1, correction=0)
-        scale = spread.clamp_min(_ROUNDING) * largest
-        values = ((numbers - shift[:, None]) / scale[:, None]).float()
-        bounded = torch.zeros_like(values) if relations is None else relations.float()
-        return cls(values, bounded, "regression", shift, scale)
+        units = torch.where(known, numbers / largest[:, None], 0.0)
+        shift = units.sum(1) / counts
+        spread = torch.where(known, units - shift[:, None], 0.0).square().sum(1).div(counts).sqrt()
+        shift, scale = shift * largest, spread.clamp_min(_ROUNDING) * largest
+        values = ((numbers - shift[:, None]) / scale[:, None]).clamp(-_FARTHEST, _FARTHEST)
+        return cls(values.float(), bounded.float(), "regression", shift, scale)
 
     def described(self) -> Tensor:
         """Return what the set reader sees of every label (B, N, 4): value for either task, and the bounds."""

@@ -51,7 +51,7 @@ class Process(nn.Module):
         """
         wanted = Wanted.of(labels)
         judged = prints[:, :_JUDGED]
-        likely = evidence(_kernel(judged, judged), wanted.right[:, :_JUDGED])
+        likely = evidence(_kernel(judged, judged), wanted.first(_JUDGED))
         noise = NOISES[likely.argmax(1)]
         chosen = prints[:, :SLOTS] if slots is None else slots
         if slots is None and prints.shape[1] <= SLOTS:

@@ -62,8 +62,10 @@ def solve_sequences(views: Sequence[View], changes: Changes | None, wanted: Want
 
 def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> tuple[Mixture, Tensor]:
     """Judge all kernels by the first examples; return the mixture, and the sizes of the kernels (C,)."""
-    kernels = torch.cat([source.kernels(_JUDGED) for source in sources])
+    judged = wanted.first(JUDGED)
+    known = judged.telling[0]
+    kernels = torch.cat([source.kernels(_JUDGED) for source in sources])[:, known][:, :, known]
     sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
     sizes = torch.where(sizes > 0, sizes, 1.0)
     expected = torch.cat([source.expected for source in sources])
-    return weigh(kernels / sizes[:, None, None], wanted.right[0, _JUDGED], expected), sizes
+    return weigh(kernels / sizes[:, None, None], judged.right[0, known], expected), sizes

@@ -62,6 +62,37 @@ def test_bounds_are_kept() -> None:
     assert (found[labels.relations == 0] == 0).all()
 
 
+@pytest.mark.parametrize("far", [0.0, 3.0, 1e5])
+@pytest.mark.parametrize("side", [1, -1])
+def test_bounds_that_say_nothing_count_nothing(far: float, side: int) -> None:
+    """Bounds that every measured value keeps to: standardised and answered as if they were not there."""
+    numbers = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 12)))
+    bounds = torch.zeros(1, 12)
+    bounds[0, 5:] = side
+    end = numbers[0, :5].amin() - far if side > 0 else numbers[0, :5].amax() + far
+    labels = Labels.of_numbers(torch.where(bounds == 0, numbers, end), bounds)
+    alone = Labels.of_numbers(numbers[:, :5])
+    torch.testing.assert_close(labels.shift, alone.shift)
+    torch.testing.assert_close(labels.scale, alone.scale)
+    torch.testing.assert_close(labels.values[:, :5], alone.values)
+    matrix = kernel(12)
+    whole, few = solve(matrix, Wanted.of(labels), NOISE), solve(matrix[:, :5, :5], Wanted.of(alone), NOISE)
+    torch.testing.assert_close(
+        matrix[0] @ whole.said[0], matrix[0, :, :5] @ few.said[0], rtol=1e-6, atol=1e-6
+    )
+    likely = (
+        gaussian.evidence(matrix, Wanted.of(labels)),
+        gaussian.evidence(matrix[:, :5, :5], Wanted.of(alone)),
+    )
+    torch.testing.assert_close(*likely)
+
+
+def test_bounds_alone_are_taken_for_values() -> None:
+    labels = Labels.of_numbers(torch.tensor([[5.0, 6.0, 7.0]]).double(), torch.ones(1, 3))
+    assert Wanted.of(labels).telling.all() and labels.shift.item() == pytest.approx(6)
+    assert torch.isfinite(solve(kernel(3), Wanted.of(labels), NOISE).said).all()
+
+
 def test_slots_for_all_say_the_same() -> None:
     """With every example a slot, the subset of regressors is the process itself."""
     labels = bounded(20)
