@@ -21,6 +21,8 @@ ROWS_PER_CLASS = 10
 NUMBERS, MANY_NUMBERS = 0.8, 0.5
 # what single precision holds
 LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+# letters of any double precision number, exponent included, as Python writes it
+LONGEST = 24
 POSITIVE = frozenset(
     ("1", "true", "yes", "y", "t", "positive", "pos", "active", "+", "toxic", "binder", "hit")
 )
@@ -169,12 +171,14 @@ ONE_TARGET = ("binary", "multiclass", "per_token", "ranking")
 
 def computable(value: float, cell: str) -> float:
     """Return a number that training can compute with; ValueError says why it is none."""
-    size = abs(value)
-    if size > LARGEST:
-        raise ValueError(f"{cell.strip()[:20]!r} is too large; write it in another unit, or its logarithm")
-    if 0 < size < SMALLEST:
-        raise ValueError(f"{cell.strip()[:20]!r} is too small; write it in another unit, or its logarithm")
-    return value
+    size, text = abs(value), cell.strip()
+    # what is not measured, NaN, is neither
+    if not (size > LARGEST or 0 < size < SMALLEST):
+        return value
+    # of a number, the end says how large it is
+    shown = text if len(text) <= LONGEST else f"{value:g}"
+    what = "large" if size > LARGEST else "small"
+    raise ValueError(f"{shown!r} is too {what}; write it in another unit, or its logarithm")
 
 
 def blank(word: str) -> str:

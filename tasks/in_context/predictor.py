@@ -22,13 +22,14 @@ from bio_xlstm.tasks.in_context.answering import Answers, Assay
 from bio_xlstm.tasks.in_context.build import build_assay
 from bio_xlstm.tasks.in_context.columns import columns
 from bio_xlstm.tasks.in_context.compute import lay_out, say_of
-from bio_xlstm.tasks.in_context.repeats import Example
+from bio_xlstm.tasks.in_context.repeats import Example, called
 from bio_xlstm.tasks.in_context.request import COVERAGE
 from bio_xlstm.tasks.in_context.spelling import encode
 from bio_xlstm.tasks.in_context.support import Support, make_support
 from bio_xlstm.tasks.in_context.trust import check_coverage
 from bio_xlstm.tasks.readable import INVALID, LoadedModel, as_texts, examine, readable_ids
 from bio_xlstm.tasks.writing import writing
+from bio_xlstm.tokenizers.tokenizer import counted
 
 _SOURCE = "fit"
 # rows left out that warnings name one by one
@@ -121,7 +122,13 @@ class InContextPredictor(LoadedModel, BaseEstimator):
         if len(good) != len(values):
             raise SequenceError(f"there are {len(good)} sequences, but {len(values)} values")
         examples = [
-            Example(read(text).canonical if kind == "smiles" else text, text, text, row, *values[row])
+            Example(
+                read(text).canonical if kind == "smiles" else text,
+                text,
+                called(row, given[row].strip(), kind),
+                row,
+                *values[row],
+            )
             for text, row in zip(texts, np.flatnonzero(good).tolist(), strict=True)
             if not np.isnan(values[row][0])
         ]
@@ -209,7 +216,8 @@ def _warn(support: Support) -> None:
     for row, status, detail in support.issues[:_SHOWN]:
         lines.append(f"row {row} is left out: {detail if status == 'error' else f'{status}: {detail}'}")
     if len(support.issues) > _SHOWN:
-        lines.append(f"{len(support.issues) - _SHOWN:,} more rows are left out")
+        more = len(support.issues) - _SHOWN
+        lines.append(f"{counted(more, 'more row')} {'is' if more == 1 else 'are'} left out")
     for line in (*lines, *support.notes):
         # to the caller of fit
         warnings.warn(line, UserWarning, stacklevel=4)

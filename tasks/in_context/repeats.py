@@ -86,6 +86,11 @@ def one_of(several: Sequence[Example], *, numeric: bool) -> Example | None:
     return first._replace(value=max(values) if relation > 0 else min(values), relation=relation)
 
 
+def called(row: int, text: str, kind: str) -> str:
+    """Name a labelled row that has no id: as it is written, or, where that is long, by its number."""
+    return text if kind == "smiles" or shortened(text) == text else f"row {row}"
+
+
 def shortened(text: str) -> str:
     """Return a sequence for a message: of a long one the beginning."""
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."

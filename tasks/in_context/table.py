@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from bio_xlstm.errors import InputError
-from bio_xlstm.records import Record
 from bio_xlstm.tasks.assay.assay import Issue
 from bio_xlstm.tasks.assay.cells import is_missing, is_number
 from bio_xlstm.tasks.assay.columns import FEW, choose_target, is_yes_or_no
@@ -18,7 +17,7 @@ from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.choices import KIND_WORDS, check_choice
 from bio_xlstm.tasks.evaluate.prediction_columns import column as column_of
 from bio_xlstm.tasks.in_context.bounds import find_relations, read_bounds, unsigned_column
-from bio_xlstm.tasks.in_context.repeats import Example, shortened
+from bio_xlstm.tasks.in_context.repeats import Example, called, shortened
 from bio_xlstm.tasks.in_context.support import Support, make_support
 from bio_xlstm.tokenizers import Tokenizer
 
@@ -154,7 +153,7 @@ def _assemble(table: Table, cleaned: list[Cleaned], labels: Labels, relations: n
     for row, (one, record) in enumerate(zip(cleaned, table.records, strict=True)):
         issue = judge(row, one, labels)
         if issue is None:
-            name = _called(row, record, table.kind)
+            name = record.id or called(row, record.text.strip(), table.kind)
             value, relation = float(labels.values[row, 0]), int(relations[row])
             examples.append(Example(one.canonical, one.text, name, row, value, relation))
         else:
@@ -163,9 +162,3 @@ def _assemble(table: Table, cleaned: list[Cleaned], labels: Labels, relations: n
     return make_support(
         examples, labels.task, issues=issues, notes=labels.notes, source=table.name, kind=table.kind
     )
-
-
-def _called(row: int, record: Record, kind: str) -> str:
-    """Name an example: by its id, else as it is written, else, where that is long, by its row."""
-    text = record.text.strip()
-    return record.id or (text if kind == "smiles" or shortened(text) == text else f"row {row}")

@@ -55,6 +55,9 @@ def test_bounds_and_gaps(regressor: InContextRegressor) -> None:
         (1e200, r"'1e\+200' is too large; write it in another unit, or its logarithm"),
         (">1e300", "'1e300' is too large"),
         (-1e-300, "'-1e-300' is too small"),
+        (-4.690000000000001e-300, "'-4.690000000000001e-300' is too small"),
+        (">0." + "0" * 60 + "1", "'1e-61' is too small"),
+        ("<1" + "0" * 60, r"'1e\+60' is too large"),
     ):
         values = np.empty(2, object)
         values[:] = [1, wrong]
@@ -178,6 +181,8 @@ def test_what_fit_leaves_out_is_said(tiny_learner: str) -> None:
     assert all(one.filename == __file__ for one in said)
     with pytest.warns(UserWarning, match="4 more rows are left out"):
         InContextRegressor(tiny_learner, invalid="nan").fit(["C(C"] * 9 + SMILES[:2], range(11))
+    with pytest.warns(UserWarning, match="^1 more row is left out$"):
+        InContextRegressor(tiny_learner, invalid="nan").fit(["C(C"] * 6 + SMILES[:2], range(8))
     with pytest.raises(
         InputError, match=r"fit: no row can be used as a labelled example \(row 0: invalid_smiles"
     ):

@@ -264,7 +264,7 @@ def test_kinds_do_not_mix(ask: Ask, tiny_learner: str) -> None:
         predict_in_context(ask("", model=None))
 
 
-def test_repeats_and_long_names(ask: Ask, tmp_path: Path) -> None:
+def test_repeats_and_long_names(ask: Ask, tmp_path: Path, tiny_models: dict[str, str]) -> None:
     long = "MKTAYIAKQR" * 15
     table = f"sequence,y\n{WILD},1\n{WILD.lower()},2\n{long},3\n{KNOWN[0]},x\n{KNOWN[1]},\nMK*V,4\n"
     said: list[str] = []
@@ -273,6 +273,10 @@ def test_repeats_and_long_names(ask: Ask, tmp_path: Path) -> None:
     assert "2 examples of y" in text and "1 protein stands there several times with different values" in text
     assert "row 5: inner_stop" in text
     assert lines(tmp_path / "out.csv")[0]["nearest"] == "row 2"
+    sequences = [WILD.lower(), KNOWN[0], long]
+    model = InContextRegressor(tiny_models["protein"]).fit(sequences, [1, 2, 3])
+    assert model.details(sequences)["nearest"].tolist() == [WILD.lower(), KNOWN[0], "row 2"]
+    assert sorted(model.state_.facts["names"]) == sorted([WILD.lower(), KNOWN[0], "row 2"])
     twice = f"sequence,active\n{long},yes\n{long},no\n{WILD},yes\n{KNOWN[0]},no\n"
     predict_in_context(ask(twice, output="two.csv"), said.append)
     assert any("rows 0, 1 contradict each other about MKTAYIAKQR" in line and "..." in line for line in said)
