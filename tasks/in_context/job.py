@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bio_xlstm.errors import InputError, ModelError
 from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.records import RecordSource
 from bio_xlstm.tasks.catalogue import summarise
-from bio_xlstm.tasks.choices import KIND_WORDS
 from bio_xlstm.tasks.files.opening import batch_tokens, describe, open_source, preparation_for
 from bio_xlstm.tasks.files.outcome import Outcome
 from bio_xlstm.tasks.files.places import check_output, check_place
@@ -18,12 +16,8 @@ from bio_xlstm.tasks.files.run import run_job, silent
 from bio_xlstm.tasks.generate.streams import Kept, kept
 from bio_xlstm.tasks.in_context.columns import column_names, text_columns, write_cells
 from bio_xlstm.tasks.in_context.compute import Answerer, answer_unit
-from bio_xlstm.tasks.in_context.learners import (
-    kind_of_state,
-    learner_for_state,
-    learner_for_support,
-    load_learner,
-)
+from bio_xlstm.tasks.in_context.kinds import check_library, check_state
+from bio_xlstm.tasks.in_context.learners import learner_for_state, learner_for_support, load_learner
 from bio_xlstm.tasks.in_context.opening import Opened, Say, open_state, open_support
 from bio_xlstm.tasks.in_context.request import InContextRequest
 from bio_xlstm.tasks.in_context.trust import fewest_for
@@ -77,12 +71,12 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
         asked = request.model
         name = asked or _learner_for(request, held, say)
         kind = summarise(name).kind
-        _check_state(request, kind)
+        check_state(request, kind)
         request = replace(request, model=name)
         source = open_source(request)
-        _check_kind(source, kind, asked)
+        check_library(source, kind, request, asked, held.path if held else None)
         learner = load_learner(name, device=request.device, dtype=request.dtype, backend=request.backend)
-        opened = _opened(learner, request, held, say)
+        opened = _opened(learner, request, held, asked, say)
     language_model = learner.language_model
     budget = batch_tokens(request, language_model)
     worker = _worker(opened, request, budget, say)
@@ -112,11 +106,14 @@ def _learner_for(request: InContextRequest, held: Kept | None, say: Say) -> str:
     return learner_for_support(held.path, column, request.kind, lambda line: say(held.renamed(line)))
 
 
-def _opened(learner: Learner, request: InContextRequest, held: Kept | None, say: Say) -> Opened:
-    """Read the support, or the state, of a request."""
+def _opened(
+    learner: Learner, request: InContextRequest, held: Kept | None, asked: str | None, say: Say
+) -> Opened:
+    """Read the support, or the state, of a request; the learner was asked for, or is that of --kind or the support."""
     if request.support is None or held is None:
         return open_state(learner, str(request.state), say)
-    return open_support(learner, request.support, held, say)
+    chooser = "--kind" if asked is None and request.kind is not None else "-m"
+    return open_support(learner, request.support, held, say, chooser)
 
 
 def _worker(opened: Opened, request: InContextRequest, budget: int, say: Say) -> Answerer:
@@ -156,27 +153,4 @@ def _header(source: RecordSource, worker: Answerer, say: Say) -> Header:
         texts=text_columns(assay),
         write=lambda part: write_cells(assay, part),
         say=say,
-    )
-
-
-def _check_state(request: InContextRequest, kind: str) -> None:
-    """Refuse a state of another modality than that of the learner asked for."""
-    if request.state is None or request.model is None:
-        return
-    made = kind_of_state(request.state)
-    if made != kind:
-        raise ModelError(
-            f"{request.state} was made of {KIND_WORDS[made]}, but -m {request.model} reads {KIND_WORDS[kind]}; leave "
-            "-m out, or name the learner that made it"
-        )
-
-
-def _check_kind(source: RecordSource, kind: str, asked: str | None) -> None:
-    """Refuse queries of another modality than the learner's, which was asked for or found."""
-    if source.kind == kind:
-        return
-    wanted, by = KIND_WORDS[kind], f" (-m {asked})" if asked else ""
-    raise InputError(
-        f"{source.name} holds {KIND_WORDS[source.kind]}, but prediction from this support reads {wanted}{by}; "
-        f"--kind {kind} if the file does hold {wanted}"
     )

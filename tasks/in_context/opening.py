@@ -27,8 +27,13 @@ class Opened(NamedTuple):
     fingerprint: str
 
 
-def open_support(learner: Learner, options: SupportOptions, held: Kept, say: Say) -> Opened:
-    """Read a table of labelled examples, which is kept as a file, and say what was found in it."""
+def open_support(
+    learner: Learner, options: SupportOptions, held: Kept, say: Say, chooser: str = "-m"
+) -> Opened:
+    """Read a table of labelled examples, which is kept as a file, and say what was found in it.
+
+    `chooser` is the option of the command by which the learner was chosen.
+    """
     support = read_support(
         held.path,
         learner.language_model.tokenizer,
@@ -36,6 +41,7 @@ def open_support(learner: Learner, options: SupportOptions, held: Kept, say: Say
         target=options.target,
         relation=options.relation_column,
         task=options.task,
+        chooser=chooser,
     )
     for line in support.lines():
         say(held.renamed(line))

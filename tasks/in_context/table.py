@@ -36,15 +36,18 @@ def read_support(
     target: str | None = None,
     relation: str | None = None,
     task: str | None = None,
+    chooser: str = "-m",
 ) -> Support:
     """Read labelled molecules, proteins or DNA; columns and task are found out where they are not given.
+
+    `chooser` is the option that names another learner.
 
     InputError or ConfigError say, in the user's words, why a table is no support: no column of labels or several that
     could be meant, more than two classes, nothing that can be used. Rows that cannot be used become `issues`.
     """
     if task is not None:
         check_choice("--task", task, TASKS)
-    table = _sequences(path, column, tokenizer.kind)
+    table = _sequences(path, column, tokenizer.kind, chooser)
     signs = {name: unsigned_column(cells) for name, cells in table.columns.items()}
     plain = {name: cells for name, (cells, _) in signs.items()}
     chosen = choose_target(plain, table.sequence_column, target, table.name)
@@ -74,7 +77,7 @@ def _relation(table: Table, target: str, given: str | None) -> str | None:
     return column_of(table.columns, given, table.name)
 
 
-def _sequences(path: str, column: str | None, kind: str) -> Table:
+def _sequences(path: str, column: str | None, kind: str, chooser: str) -> Table:
     """Read a table whole; a column that is named holds the kind asked for, and so does one that leaves it open."""
     try:
         known = None if column is None else kind
@@ -84,7 +87,7 @@ def _sequences(path: str, column: str | None, kind: str) -> Table:
     if table.kind != kind:
         raise InputError(
             f"{table.name} holds {KIND_WORDS[table.kind]}, but the learner reads {KIND_WORDS[kind]} "
-            f"({SUPPORT_COLUMN} names their column, -m another learner, --kind what support and library hold)"
+            f"({SUPPORT_COLUMN} names their column, {chooser} another learner)"
         )
     return table
 

@@ -256,12 +256,42 @@ def test_kinds_do_not_mix(ask: Ask, tiny_learner: str) -> None:
         predict_in_context(ask(molecules, model=tiny_learner))
     with pytest.raises(InputError, match="labelled.csv holds proteins, but the learner reads molecules"):
         predict_in_context(ask(queries=library, name="new.csv", model=tiny_learner))
-    wrong = r"labelled.csv holds molecules, but the learner reads proteins \(.* --kind what support and library hold\)"
-    with pytest.raises(InputError, match=wrong):
+    wrong = r"labelled.csv holds molecules, but the learner reads proteins \(.* column, {} another learner\)$"
+    with pytest.raises(InputError, match=wrong.format("-m")):
         predict_in_context(ask(molecules))
+    with pytest.raises(InputError, match=wrong.format("--kind")):
+        predict_in_context(ask(molecules, model=None, kind="protein"))
     # what is wrong with the support is said first, not what that would mean for the library
     with pytest.raises(InputError, match=r"labelled\.csv: the file is empty"):
         predict_in_context(ask("", model=None))
+
+
+@pytest.mark.usefixtures("tiny_defaults")
+def test_what_files_hold_is_said_and_only_what_mends_it_is_named(ask: Ask, tmp_path: Path) -> None:
+    """Names of columns and letters that are one kind alone leave nothing to choose."""
+    molecules, peptides = "smiles\nc1ccccc1O\nCC(=O)N\n", "sequence,y\nRGDS,1\nGRGD,2\nSDGR,3\n"
+    state = AssayStateRequest(support=str(tmp_path / "labelled.csv"), output=str(tmp_path / "a.state"))
+    no_option = "; both must be of one kind, which neither -m nor --kind changes$"
+    for given, options, words in (
+        (
+            (NUMBERS, molecules),
+            {"name": "new.csv", "model": None},
+            f"new.csv holds molecules, but the support .*labelled.csv holds proteins{no_option}",
+        ),
+        ((NUMBERS, ">q\nACGTACGT\n"), {"model": None}, "--kind protein if both hold proteins$"),
+        ((peptides, ">q\nMKTAYIAK\n"), {"model": None}, "--kind protein if both hold proteins$"),
+        (
+            (NUMBERS, molecules),
+            {"name": "new.csv"},
+            r"\(-m .*\); another -m if the support holds molecules too$",
+        ),
+    ):
+        with pytest.raises(InputError, match=words):
+            predict_in_context(ask(*given, **options))
+    ask()
+    build_assay_state(state)
+    with pytest.raises(InputError, match=f"but the state .*a.state was made of proteins{no_option}"):
+        predict_in_context(ask(None, molecules, name="new.csv", state=str(tmp_path / "a.state"), model=None))
 
 
 def test_repeats_and_long_names(ask: Ask, tmp_path: Path, tiny_models: dict[str, str]) -> None:
