@@ -7,6 +7,9 @@ import click
 from bio_xlstm.cli import options
 from bio_xlstm.cli.command_line import command_line
 from bio_xlstm.cli.messages import reported
+from bio_xlstm.records.columns import COLUMNS
+from bio_xlstm.tasks.assay.columns import RELATIONS
+from bio_xlstm.tasks.fewshot.column_names import ASSAYS, CLASSES, GROUPS, NUMBERS
 
 
 @click.group()
@@ -168,20 +171,23 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, .
     return tuple(map(int, words))
 
 
+_MEASURED = f"; for regression {', '.join(NUMBERS)}; else by the usual names and the cells"
 fewshot_columns: options.Decorator = options.stacked(
     click.option("--task", type=click.Choice(["classification", "regression"]), default="classification",
                  show_default=True, help="What is predicted."),
-    click.option("--assay-column", metavar="NAME", help="Column of assays.  [default: found by name]"),
-    click.option("--column", metavar="NAME", help="Column of SMILES.  [default: found by name]"),
-    click.option("--target", metavar="NAME", help="Column of what was measured.  [default: found by name]"),
+    click.option("--assay-column", metavar="NAME", help=f"Column of assays.{options.found_by(*ASSAYS)}"),
+    click.option("--column", metavar="NAME",
+                 help=f"Column of SMILES.{options.found_by(*COLUMNS['smiles'], rest=', others that end in smiles')}"),
+    click.option("--target", metavar="NAME",
+                 help=f"Column of what was measured.{options.found_by(*CLASSES, rest=_MEASURED)}"),
     click.option("--relation-column", metavar="NAME",
-                 help="Column of <, = and > (regression).  [default: found by name]"),
+                 help=f"Column of <, = and > (regression).{options.found_by(*RELATIONS)}"),
     click.option("--split-column", metavar="NAME",
                  help="Draw supports from rows marked train, and ask about those marked test."),
     click.option("--mark-column", metavar="NAME",
                  help="Measure the queries marked 1 also alone (regression)."),
     click.option("--groups", metavar="FILE", help="Table with a group for every assay; each is measured alone."),
-    click.option("--group-column", metavar="NAME", help="Its column of groups.  [default: found by name]"),
+    click.option("--group-column", metavar="NAME", help=f"Its column of groups.{options.found_by(*GROUPS)}"),
 )  # fmt: skip
 
 

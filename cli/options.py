@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bio_xlstm.records.formats import FORMATS, KINDS
+from bio_xlstm.tasks.assay.columns import RELATIONS
 from bio_xlstm.tasks.choices import ON_ERROR
 from bio_xlstm.tasks.device import BACKEND_NAMES, DTYPES
 
@@ -90,6 +91,11 @@ def as_words(option: click.Parameter, setting: Any) -> Any:
     return tuple(map(str, several)) if option.multiple else str(setting)
 
 
+def found_by(*names: str, rest: str = "") -> str:
+    """End the help of an option for a column with the names by which it is found where it is not given."""
+    return f"  [default: found by name: {', '.join(names)}{rest}]"
+
+
 def stacked(*decorators: Decorator) -> Decorator:
     """Apply decorators so that the help lists them in the order given."""
 
@@ -131,7 +137,7 @@ support: Decorator = stacked(
     click.option(
         "--relation-column",
         metavar="NAME",
-        help="Its column of >, < and =.  [default: relation, if there is one]",
+        help=f"Its column of >, < and =, if there is one.{found_by(*RELATIONS)}",
     ),
     click.option(
         "--task", type=click.Choice(("binary", "regression")), help="What labels are.  [default: found out]"

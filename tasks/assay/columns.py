@@ -51,6 +51,8 @@ USUAL = (
     ),
     *("solubility", "affinity", "binding", "expression", "toxicity", "hiv_active"),
 )
+# columns of <, = and >
+RELATIONS = ("relation", "standard_relation", "qualifier")
 # columns that say which part a row belongs to
 PART_COLUMNS = ("set", "split", "fold", "folds", "validation", "valid", "part", "subset", "cv", "stage")
 PART_NAMES = {"train", "training", "valid", "validation", "val", "dev", "test", "testing", "holdout", ""}

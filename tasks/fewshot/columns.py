@@ -7,14 +7,11 @@ from bio_xlstm.errors import InputError
 from bio_xlstm.records.columns import normal
 from bio_xlstm.tasks.assay.columns import choose_target, listed
 from bio_xlstm.tasks.evaluate.prediction_columns import column
+from bio_xlstm.tasks.fewshot.column_names import ASSAYS, CLASSES, NUMBERS
 from bio_xlstm.tasks.fewshot.request import FewshotRequest
 from bio_xlstm.tasks.in_context.bounds import find_relations
 
 Columns = Mapping[str, Sequence[str]]
-ASSAYS = ("assay_id", "assay", "assay_chembl_id", "task_id", "task", "dataset", "dataset_id", "dms_id")
-# preferred to what an assay table is searched for otherwise, as panels hold both forms of a measurement
-CLASSES = ("property", "active", "activity", "label", "class")
-NUMBERS = ("log_regression_property", "pchembl_value")
 
 
 class Chosen(NamedTuple):
@@ -36,6 +33,7 @@ def choose(columns: Columns, molecule: str, request: FewshotRequest, source: str
             f"{source}: no column of assays found; the columns are {listed(columns)}; name it with --assay-column"
         )
     target = _given(columns, request.target, source)
+    # preferred to what an assay table is searched for otherwise
     target = target or _first(columns, NUMBERS if request.numeric else CLASSES)
     if target is None:
         rest = {name: cells for name, cells in columns.items() if name != assay}

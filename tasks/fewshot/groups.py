@@ -7,10 +7,9 @@ from bio_xlstm.records.columns import normal
 from bio_xlstm.tasks.assay.columns import listed
 from bio_xlstm.tasks.assay.reading import read_cells
 from bio_xlstm.tasks.evaluate.prediction_columns import column
-from bio_xlstm.tasks.fewshot.columns import ASSAYS
+from bio_xlstm.tasks.fewshot.column_names import ASSAYS, GROUPS
 
 KEYS = ("chembl_id", *ASSAYS, "id", "name")
-NAMES = ("group", "class", "ec_super_class_name", "protein_class", "protein_family", "family")
 UNKNOWN = "not stated"
 
 
@@ -19,7 +18,7 @@ def read_groups(path: str, wanted: str | None, assays: Collection[str]) -> tuple
     source, columns = read_cells(path)
     plain = {normal(name): name for name in columns}
     chosen = (
-        column(columns, wanted, source) if wanted else next((plain[k] for k in NAMES if k in plain), None)
+        column(columns, wanted, source) if wanted else next((plain[k] for k in GROUPS if k in plain), None)
     )
     if chosen is None:
         raise InputError(

@@ -158,8 +158,19 @@ def _about(assays: Assays, request: FewshotRequest) -> list[str]:
         f"{assays.source}: {about} ({chosen.assay}) of {chosen.target} in {rows:,} rows, "
         f"{len(assays.smiles):,} different molecules"
     ]
-    lines += [f"left out  {count:,} {reason}" for reason, count in counts.items() if count]
+    lines += [f"left out  {_several(count, reason)}" for reason, count in counts.items() if count]
     return [*lines, *(f"note      {note}" for note in assays.notes)]
+
+
+def _several(count: int, reason: str) -> str:
+    """Write how many rows or molecules do not count, and why, in the singular where there is one."""
+    if count == 1:
+        first, _, rest = reason.partition(" ")
+        reason = f"{_ONE.get(first, first)} {rest.replace('their', 'its')}"
+    return f"{count:,} {reason}"
+
+
+_ONE = {"queries": "query", "molecules": "molecule", "values": "value"}
 
 
 def _provenance(request: FewshotRequest, learner: "InContextModel | None") -> Provenance:

@@ -8,11 +8,11 @@ import numpy as np
 
 from bio_xlstm.records.columns import normal
 from bio_xlstm.tasks.assay.cells import is_number
+from bio_xlstm.tasks.assay.columns import RELATIONS
 from bio_xlstm.tasks.assay.metrics.regression import spearman
+from bio_xlstm.tokenizers.tokenizer import counted
 
 Columns = Mapping[str, Sequence[str]]
-# names of columns that hold signs
-RELATIONS = ("relation", "standard_relation", "qualifier")
 _SIGNED = re.compile(r"\s*([<>≤≥~])=?\s*(.*)")
 _SIGNS = {">": 1, "≥": 1, "<": -1, "≤": -1}
 # the measurement as it was written down; a relation is its, not that of its logarithm
@@ -61,7 +61,9 @@ def read_bounds(columns: Columns, target: str, relation: str | None) -> Bounded:
     read, turned = read_relations(columns[relation]), is_turned(columns, target)
     notes = []
     if read.any():
-        words = f"{int((read != 0).sum()):,} of {len(read):,} values are bounds, as {relation!r} says"
+        count = int((read != 0).sum())
+        are = "is a bound" if count == 1 else "are bounds"
+        words = f"{count:,} of {counted(len(read), 'value')} {are}, as {relation!r} says"
         if turned:
             words += f"; {target!r} falls as the measurement rises, so > bounds it from above"
         notes.append(words)

@@ -13,6 +13,7 @@ from bio_xlstm.tasks.in_context.build import build_assay
 from bio_xlstm.tasks.in_context.request import SupportOptions
 from bio_xlstm.tasks.in_context.support import Support
 from bio_xlstm.tasks.in_context.table import read_support
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # tokens of a support that are read at once, whatever is asked for queries: a state does not depend on it
 READ_AT_ONCE = 8192
@@ -54,7 +55,8 @@ def open_state(learner: Learner, path: str, say: Say) -> Opened:
     """Read the state that a support left; ModelError where it is another learner's, or none."""
     assay = Assay(learner, AssayState.load(path))
     facts = assay.state.facts
-    say(f"state    {path}: {facts['examples']:,} examples of {facts['target']} from {facts['source']}")
+    examples = counted(facts["examples"], "example")
+    say(f"state    {path}: {examples} of {facts['target']} from {facts['source']}")
     return Opened(assay, RawFile(path).fingerprint())
 
 

@@ -17,6 +17,7 @@ from bio_xlstm.tasks.progress import size
 from bio_xlstm.tasks.provenance import Provenance
 from bio_xlstm.tasks.state_files import COMMAND, check_new, store_state
 from bio_xlstm.tasks.writers.result import beside_record, read_json
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # what a library is called in an example
 _LIBRARIES = {"smiles": "new.smi", "protein": "new.fasta", "dna": "new.fasta"}
@@ -55,7 +56,7 @@ def build_assay_state(request: AssayStateRequest, say: Say = lambda line: None) 
     chosen = "" if name == DEFAULT_LEARNERS[learner.kind] else f" -m {name}"
     return (
         f"wrote {output} ({size(output.stat().st_size)})",
-        f"{state.facts['examples']:,} examples of {state.facts['target']}, for the learner {learner.name}",
+        f"{counted(state.facts['examples'], 'example')} of {state.facts['target']}, for the learner {learner.name}",
         f"use: bioxlstm predict --state {output}{chosen} {_LIBRARIES[learner.kind]} -o predictions.csv",
     )
 
@@ -81,7 +82,7 @@ def describe_assay(path: str) -> dict[str, str]:
         "model hash": state.model_hash,
         "predicts": str(facts.get("target", "not stated")),
         "task": str(facts.get("task", "not stated")) + (f" ({classes[1]!r} is positive)" if classes else ""),
-        "support": f"{facts.get('source', 'not stated')}: {facts.get('examples', 0):,} examples",
+        "support": f"{facts.get('source', 'not stated')}: {counted(facts.get('examples', 0), 'example')}",
         "bytes": f"{Path(path).stat().st_size:,}",
     }
     if facts.get("positive") is not None:

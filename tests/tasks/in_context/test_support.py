@@ -141,6 +141,7 @@ def test_bounds_in_a_column_of_their_own(tmp_path: Path) -> None:
     assert dict(zip(found.names, found.relations, strict=True)) == {"CCO": -1, "CCN": 0, "CCC": 1, "CCF": 1}
     assert any("2 of 4 values are bounds" in note and "falls as" in note for note in found.notes)
     found = read(tmp_path, "smiles,y,sign\nCCO,5,>\nCCN,6,\n", relation="Sign")
+    assert found.notes == ["1 of 2 values is a bound, as 'sign' says"]
     assert dict(zip(found.names, found.relations, strict=True)) == {"CCO": 1, "CCN": 0}
     assert not read(tmp_path, "smiles,y,sign\nCCO,5,>\nCCN,6,\n").relations.any()
     with pytest.raises(InputError, match="'mark'"):
