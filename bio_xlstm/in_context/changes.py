@@ -29,6 +29,8 @@ _EXPECTED[PLACES.index("all"), CHANGES.index("harm")] = 8.0
 _NEAR, _FAR = 2.0, 12.0
 # variants whose products are taken at once
 _BLOCK = 256
+# share of changed places above which numbers are laid out with their zeros
+_DENSE = 0.05
 
 
 class Reference(NamedTuple):
@@ -149,11 +151,15 @@ class Changes:
 def _product(one: "csr_array", places: Tensor, other: "csr_array", size: int, other_size: int) -> Tensor:
     """Return the sum (N, M) over R numbers and pairs of places of one (N R, Q) and another (M R, Q)."""
     several, width = one.shape[0] // max(size, 1), places.shape[1]
-    flat = one.reshape((size, several * width)).tocsr()
+    dense = one.nnz > _DENSE * one.shape[0] * width
+    flat = (one.toarray() if dense else one).reshape((size, several * width))
+    if not dense:
+        flat = flat.tocsr()
     found = [torch.zeros(size, 0, dtype=torch.float64)]
     for begin in range(0, other_size, _BLOCK):
         end = min(begin + _BLOCK, other_size)
-        spread = other[begin * several : end * several] @ places.T.numpy()
+        rows = other[begin * several : end * several]
+        spread = (rows.toarray() if dense else rows) @ places.T.numpy()
         found.append(torch.from_numpy(flat @ spread.reshape(end - begin, several * width).T))
     return torch.cat(found, 1)
 

@@ -47,6 +47,10 @@ class Wanted(NamedTuple):
         right, relations = self.right[:, :count], self.relations[:, :count]
         return Wanted(right, relations, telling(right, relations), self.middle)
 
+    def only(self, some: Tensor) -> "Wanted":
+        """Take those examples (N,) bool of every support that are meant."""
+        return Wanted(self.right[:, some], self.relations[:, some], self.telling[:, some], self.middle)
+
     def of_support(self, place: int) -> "Wanted":
         """Take one of the supports (B = 1)."""
         return Wanted(*(part[place : place + 1] for part in self))
@@ -78,13 +82,12 @@ def evidence(kernel: Tensor, wanted: Wanted) -> Tensor:
 def solve(kernel: Tensor, wanted: Wanted, noise: Tensor) -> Solved:
     """Solve for the labels of all examples (B, N), whose noise is (B,)."""
 
-    def answer(counted: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(counted: Tensor) -> Tensor:
         noises = torch.where(counted, noise[:, None], _NOTHING)
         root = torch.linalg.cholesky(kernel + torch.diag_embed(noises))
-        said = torch.cholesky_solve(torch.where(counted, wanted.right, 0.0)[..., None], root)[..., 0]
-        return said, torch.einsum("bnm,bm->bn", kernel, said)
+        return torch.cholesky_solve(torch.where(counted, wanted.right, 0.0)[..., None], root)[..., 0]
 
-    return _settle(answer, wanted)
+    return _settle(answer, lambda said: torch.einsum("bnm,bm->bn", kernel, said), wanted)
 
 
 def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, noise: Tensor) -> Solved:
@@ -95,32 +98,36 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
     blocks = [slice(begin, begin + BLOCK) for begin in range(0, wanted.right.shape[1], BLOCK)]
     alone = noise[:, None, None] * (own + _JITTER * torch.eye(own.shape[-1], dtype=own.dtype))
 
-    def answer(counted: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(counted: Tensor) -> Tensor:
         system, asked = alone, torch.zeros_like(alone[..., 0])
         for some in blocks:
             found = between(some) * counted[:, None, some]
             system = system + found @ found.transpose(1, 2)
             asked = asked + torch.einsum("bns,bs->bn", found, wanted.right[:, some])
-        said = torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(system))[..., 0]
-        fitted = [torch.einsum("bns,bn->bs", between(some), said) for some in blocks]
-        return said, torch.cat(fitted, 1)
+        return torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(system))[..., 0]
 
-    return _settle(answer, wanted)
+    def fit(said: Tensor) -> Tensor:
+        return torch.cat([torch.einsum("bns,bn->bs", between(some), said) for some in blocks], 1)
+
+    return _settle(answer, fit, wanted)
 
 
-def _settle(answer: Callable[[Tensor], tuple[Tensor, Tensor]], wanted: Wanted) -> Solved:
+def _settle(answer: Callable[[Tensor], Tensor], fit: Callable[[Tensor], Tensor], wanted: Wanted) -> Solved:
     """Answer for the labels that count: all that are measured, and bounds that the fit would not keep to without.
 
     Nothing is lost by a value beyond its bound, the square of what is missing by another: Newton's method, whose
     steps are solutions for those that count.
     """
-    counted, measured = wanted.telling, wanted.relations == 0
-    said, fitted = answer(counted)
-    sign = wanted.relations.double()
-    for _ in range(_SETTLED if wanted.relations.any() else 0):
+    counted, measured, sign = wanted.telling, wanted.relations == 0, wanted.relations.double()
+    said = answer(counted)
+    if not sign.any():
+        return Solved(said, wanted.right)
+    fitted = fit(said)
+    for _ in range(_SETTLED):
         missed = sign * (wanted.right - fitted) > 0
         if torch.equal(counted, measured | missed):
             break
         counted = measured | missed
-        said, fitted = answer(counted)
+        said = answer(counted)
+        fitted = fit(said)
     return Solved(said, torch.where(counted, wanted.right, fitted))

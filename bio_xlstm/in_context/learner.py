@@ -65,8 +65,14 @@ class Learner(Protocol):
         """Turn sequences (N strings) into points (N, W) uint8."""
         ...
 
-    def read_support(self, points: Tensor, labels: Labels, *, slots: Tensor | None = None) -> Any:
-        """Read labelled points (B, N, W) into a `LearnerState`; its slots are points (1, n, W) that are given."""
+    def read_support(
+        self, points: Tensor, labels: Labels, *, slots: Tensor | None = None, like: Any = None
+    ) -> Any:
+        """Read labelled points (B, N, W) into a `LearnerState`; its slots are points (1, n, W) that are given.
+
+        `like` is the state of a support that these are most of: what takes time to find out beside the labels may be
+        taken from there.
+        """
         ...
 
     def answer(self, points: Tensor, state: Any) -> Answer:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
 
+from bio_xlstm.in_context.changes import KERNELS, Changes
 from bio_xlstm.in_context.gaussian import Wanted
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.learner import Answer
 from bio_xlstm.in_context.letters import LETTERS, letters
+from bio_xlstm.in_context.mixture import Mixture
 from bio_xlstm.in_context.sequence_points import SequencePoints, width
-from bio_xlstm.in_context.sequence_process import changes_of, solve_sequences
+from bio_xlstm.in_context.sequence_process import common_length, solve_sequences
 from bio_xlstm.in_context.sketch import sketch_words
 from bio_xlstm.in_context.substitutions import CODES, codes_of
 from bio_xlstm.in_context.view import View
@@ -33,6 +35,8 @@ _VERSION = "linear 2"
 _LOG_ODDS = 3.0
 # a support of one class alone does not promise it
 _LEAST_SHARE = 0.02
+# kernels: embedding, words, and those of changes
+_KERNELS = 2 + KERNELS
 # queries whose letters are looked up at once
 _SUMMED = 512
 
@@ -40,7 +44,8 @@ _SUMMED = 512
 class LinearState(NamedTuple):
     """Hold what B supports leave behind; its size does not depend on how many examples were read.
 
-    There are two solutions: for sequences of the support's one length, and for all others, without letters by place.
+    There are two solutions: for sequences of the length that most examples have, and for all others, without letters by
+    place.
     """
 
     task: str
@@ -51,8 +56,8 @@ class LinearState(NamedTuple):
     centre: Tensor  # (B, E) float64, of the embeddings
     spread: Tensor  # (B,) float64, what centred embeddings are divided by
     root: Tensor  # (B, E, E) float32
-    shares: Tensor  # (B, 2, 2) float32, how much embedding and words count
-    noise: Tensor  # (B, 2) float32, variance in units of the signal's
+    shares: Tensor  # (B, 2, C) float64, how much embedding, words and the kernels of changes count
+    noise: Tensor  # (B, 2) float64, variance in units of the signal's
     base: Tensor  # (B,) float64, log-odds of the positive class in the support, or the middle of the numbers
     shift: Tensor  # (B,)
     scale: Tensor  # (B,) what turns answers back into the units of the labels
@@ -117,10 +122,17 @@ class LinearLearner:
         return SequencePoints.of(points, self.language_model.config.dim)
 
     @torch.no_grad()
-    def read_support(self, points: Tensor, labels: Labels, *, slots: Tensor | None = None) -> LinearState:
-        """Read labelled points (B, N, W) into states; there are no slots, so none that are given count."""
+    def read_support(
+        self, points: Tensor, labels: Labels, *, slots: Tensor | None = None, like: LinearState | None = None
+    ) -> LinearState:
+        """Read labelled points (B, N, W) into states; there are no slots, so none that are given count.
+
+        `like` is a state whose shares and noise are taken instead of looked for.
+        """
         opened, wanted = self.opened(points), Wanted.of(labels)
-        parts = [_read(opened[place], self.kind, wanted.of_support(place)) for place in range(len(points))]
+        parts = [
+            _read(opened[place], self.kind, wanted.of_support(place), like) for place in range(len(points))
+        ]
         base = wanted.middle
         if labels.task == "binary":
             share = (labels.values > 0).double().mean(1)
@@ -155,23 +167,39 @@ class LinearLearner:
         return torch.linalg.solve_triangular(state.root, turned, upper=False).square().sum(1)
 
 
-def _read(points: SequencePoints, kind: str, wanted: Wanted) -> dict[str, Tensor]:
+def _read(points: SequencePoints, kind: str, wanted: Wanted, like: LinearState | None) -> dict[str, Tensor]:
     """Read one support of N points: the parts of its state that are not about labels alone."""
-    views, changes = [View.of(numbers) for numbers in points.views], changes_of(points, kind)
-    others = solve_sequences(views, None, wanted)
-    alike = solve_sequences(views, changes, wanted) if changes else others
+    views, length = _views(points), common_length(points.lengths)
+    others = alike = solve_sequences(views, None, wanted, _known(like, 1, len(views)))
+    if length is not None:
+        some = points.lengths == length
+        own, counted = (points, wanted) if some.all() else (points[some], wanted.only(some))
+        changes = Changes(codes_of(own.letters[:, :length]), kind)
+        mixture = None if like is None or like.length[0] != length else _known(like, 0)
+        alike = solve_sequences(_views(own), changes, counted, mixture)
     solved, known = (alike, others), views[0]
     return {
         "weights": torch.stack([one.weights for one in solved]),
         "bias": torch.stack([one.bias for one in solved]),
         "effects": _widened(alike.effects),
-        "length": points.lengths[0] if changes else torch.tensor(-1),
+        "length": torch.tensor(-1 if length is None else length),
         "centre": known.centre,
         "spread": known.scale,
         "root": known.covariance_root(alike.mixture.shares[0], alike.mixture.noise),
-        "shares": torch.stack([one.mixture.shares[: len(views)] for one in solved]).float(),
-        "noise": torch.stack([one.mixture.noise for one in solved]).float(),
+        "shares": torch.stack(
+            [pad(one.mixture.shares, (0, _KERNELS - len(one.mixture.shares))) for one in solved]
+        ),
+        "noise": torch.stack([one.mixture.noise for one in solved]),
     }
+
+
+def _views(points: SequencePoints) -> list[View]:
+    return [View.of(numbers) for numbers in points.views]
+
+
+def _known(like: LinearState | None, which: int, count: int | None = None) -> Mixture | None:
+    """Return the mixture of a solution that is known, of the first kernels alone where a number is given."""
+    return None if like is None else Mixture(like.shares[0, which, :count], like.noise[0, which])
 
 
 def _widened(effects: Tensor | None) -> Tensor:

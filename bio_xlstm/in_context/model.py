@@ -153,11 +153,17 @@ class InContextModel(nn.Module):
             yield block
 
     def read_support(
-        self, points: Tensor | Points, labels: Labels, *, slots: Tensor | Points | None = None
+        self,
+        points: Tensor | Points,
+        labels: Labels,
+        *,
+        slots: Tensor | Points | None = None,
+        like: SetState | None = None,
     ) -> SetState:
         """Read labelled points (B, N, ...) into states.
 
         The process keeps the first examples of every support (`process.SLOTS`), or the points `slots` (1, n, ...).
+        Nothing is taken from `like`: what there would be to take is found in no time.
         """
         points = self.opened(points)
         given = None if slots is None else self.opened(slots).prints

@@ -15,8 +15,6 @@ from bio_xlstm.in_context.gaussian import Wanted, solve, solve_on
 from bio_xlstm.in_context.letters import LETTERS
 from bio_xlstm.in_context.mixture import JUDGED, Mixture, weigh
 from bio_xlstm.in_context.process import SLOTS
-from bio_xlstm.in_context.sequence_points import SequencePoints
-from bio_xlstm.in_context.substitutions import codes_of
 from bio_xlstm.in_context.view import View
 
 _JUDGED, _SLOTS = slice(0, JUDGED), slice(0, SLOTS)
@@ -31,19 +29,25 @@ class Solution(NamedTuple):
     mixture: Mixture
 
 
-def changes_of(points: SequencePoints, kind: str) -> Changes | None:
-    """Return how N sequences of one length differ; None where they have several, or are too long."""
-    length = int(points.lengths[0])
-    if len(points.lengths) < 2 or length > LETTERS or bool((points.lengths != length).any()):
+def common_length(lengths: Tensor) -> int | None:
+    """Return the length that most of N sequences have; None where no more than half have one, or it is too long."""
+    values, counts = lengths.unique(return_counts=True)
+    place = int(counts.argmax())
+    if counts[place] < 2 or 2 * counts[place] <= len(lengths) or values[place] > LETTERS:
         return None
-    return Changes(codes_of(points.letters[:, :length]), kind)
+    return int(values[place])
 
 
-def solve_sequences(views: Sequence[View], changes: Changes | None, wanted: Wanted) -> Solution:
-    """Solve one support (B = 1) for N labels; of more than 1,024 examples, the first 1,024 say what all do."""
+def solve_sequences(
+    views: Sequence[View], changes: Changes | None, wanted: Wanted, mixture: Mixture | None = None
+) -> Solution:
+    """Solve one support (B = 1) for N labels; of more than 1,024 examples, the first 1,024 say what all do.
+
+    A mixture that is known need not be found.
+    """
     sources: list[View | Changes] = [*views, changes] if changes else [*views]
-    mixture, sizes = _weigh(sources, wanted)
-    shares = (mixture.shares / sizes).split([len(source.expected) for source in sources])
+    mixture = mixture or _weigh(sources, wanted)
+    shares = mixture.shares.split([len(source.expected) for source in sources])
 
     def between(some: slice) -> Tensor:
         pairs = zip(sources, shares, strict=True)
@@ -60,12 +64,13 @@ def solve_sequences(views: Sequence[View], changes: Changes | None, wanted: Want
     return Solution(torch.cat(weights), bias, effects, mixture)
 
 
-def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> tuple[Mixture, Tensor]:
-    """Judge all kernels by the first examples; return the mixture, and the sizes of the kernels (C,)."""
+def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> Mixture:
+    """Judge all kernels by the first examples."""
     judged = wanted.first(JUDGED)
     known = judged.telling[0]
     kernels = torch.cat([source.kernels(_JUDGED) for source in sources])[:, known][:, :, known]
     sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
     sizes = torch.where(sizes > 0, sizes, 1.0)
     expected = torch.cat([source.expected for source in sources])
-    return weigh(kernels / sizes[:, None, None], judged.right[0, known], expected), sizes
+    found = weigh(kernels / sizes[:, None, None], judged.right[0, known], expected)
+    return found._replace(shares=found.shares / sizes)

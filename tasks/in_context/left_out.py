@@ -43,12 +43,14 @@ def read_without(
     support: Support,
     groups: np.ndarray,
     slots: int | None = None,
+    like: LearnerState | None = None,
 ) -> Iterator[tuple[np.ndarray, LearnerState]]:
     """Yield (numbers of groups (B,), states (B) of the support without each), until every group was left out.
 
     The process keeps the first examples of what is left, or, without their labels where they are left out, the first
-    `slots` of the whole support.
+    `slots` of the whole support. Of many examples a few decide little, so `like` is the state of the whole there.
     """
+    like = like if len(support) > SINGLES else None
     kept = [np.flatnonzero(groups != number) for number in range(int(groups.max()) + 1)]
     given = points[None, :slots] if slots else None
     for size in sorted({len(rows) for rows in kept}):
@@ -58,7 +60,10 @@ def read_without(
             some = numbers[begin : begin + step]
             rows = np.stack([kept[number] for number in some])
             labels = support.labels(rows)
-            yield np.array(some), learner.read_support(points[torch.from_numpy(rows)], labels, slots=given)
+            yield (
+                np.array(some),
+                learner.read_support(points[torch.from_numpy(rows)], labels, slots=given, like=like),
+            )
 
 
 @torch.inference_mode()
@@ -67,8 +72,8 @@ def answer_left_out(learner: Learner, points: Tensor, support: Support) -> LeftO
     values, leverages = (np.full(len(support), np.nan) for _ in range(2))
     if len(support) < 2:
         return LeftOut(values, leverages)
-    groups = deal(support, SINGLES)
-    for numbers, states in read_without(learner, points, support, groups):
+    groups, whole = deal(support, SINGLES), _whole(learner, points, support)
+    for numbers, states in read_without(learner, points, support, groups, like=whole):
         # groups without which equally many are left are equally large
         rows = np.stack([np.flatnonzero(groups == number) for number in numbers])  # (B, m)
         found = learner.answer(points[torch.from_numpy(rows)], states)
@@ -82,12 +87,11 @@ def read_parts(learner: Learner, points: Tensor, support: Support) -> LearnerSta
 
     All share the slots of the whole, where a state has any.
     """
-    every = np.arange(len(support))[None]
-    whole: LearnerState = learner.read_support(points[None], support.labels(every))
+    whole = _whole(learner, points, support)
     if len(support) < 2:
         return whole
     groups, slots = deal(support, PARTS), whole.slots
-    found = list(read_without(learner, points, support, groups, slots))
+    found = list(read_without(learner, points, support, groups, slots, whole))
     order = np.argsort(np.concatenate([numbers for numbers, _ in found]), kind="stable")
     parts = selected(joined([state for _, state in found]), order.tolist())
     together = joined([whole, parts])
@@ -95,3 +99,9 @@ def read_parts(learner: Learner, points: Tensor, support: Support) -> LearnerSta
         groups[None, :slots] == np.arange(-1, len(order))[:, None]
     )  # (1 + parts, slots)
     return together.sharing(left_out)
+
+
+def _whole(learner: Learner, points: Tensor, support: Support) -> LearnerState:
+    """Read a whole support (B = 1)."""
+    found: LearnerState = learner.read_support(points[None], support.labels(np.arange(len(support))[None]))
+    return found

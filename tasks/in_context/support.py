@@ -8,6 +8,8 @@ import torch
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.letters import LETTERS
+from bio_xlstm.in_context.sequence_process import common_length
 from bio_xlstm.tasks.assay.assay import Issue
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.repeats import Example, merge_repeats
@@ -104,17 +106,36 @@ def make_support(
     if len(found) > 1 and len(np.unique(values)) == 1:
         what = f"the value {values[0]:g}" if task.numeric else f"the class {task.classes[int(values[0])]!r}"
         also.append(f"all examples have {what}: there is little to learn from them")
+    relations = np.array([one.relation for one in found], np.int8)
+    if task.numeric and (relations != 0).all():
+        also.append("no value is more than a bound: bounds are taken for values")
+    if kind != "smiles":
+        also += _of_lengths([len(one.sequence) for one in found])
     return Support(
         source=source,
         names=[one.name for one in found],
         sequences=[one.sequence for one in found],
         canonical=[one.canonical for one in found],
         values=values,
-        relations=np.array([one.relation for one in found], np.int8),
+        relations=relations,
         task=task,
         issues=every,
         notes=also,
     )
+
+
+def _of_lengths(lengths: Sequence[int]) -> list[str]:
+    """Say which sequences of proteins or DNA are not compared letter by letter, where most are."""
+    length = common_length(torch.tensor(lengths))
+    others = sum(one != length for one in lengths)
+    if length is not None and others:
+        return [
+            f"most sequences have {length:,} letters, {others:,} of {len(lengths):,} another number: only queries of "
+            f"{length:,} are compared letter by letter"
+        ]
+    if len(lengths) > 1 and len(set(lengths)) == 1 and lengths[0] > LETTERS:
+        return [f"sequences of more than {LETTERS:,} letters are not compared letter by letter"]
+    return []
 
 
 def _examples(count: int) -> str:

@@ -52,11 +52,14 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("dense", [-1.0, 2.0])
 @pytest.mark.parametrize(("count", "length", "changed", "kind"), CASES)
 def test_kernels_are_sums_over_pairs_of_changes(
-    count: int, length: int, changed: int, kind: str, monkeypatch: pytest.MonkeyPatch
+    count: int, length: int, changed: int, kind: str, dense: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Laid out with zeros or without."""
     monkeypatch.setattr(module, "_BLOCK", 2)
+    monkeypatch.setattr(module, "_DENSE", dense)
     codes = drawn(count, length, changed, kind)
     made = Changes(codes, kind)
     wild = made.reference.codes

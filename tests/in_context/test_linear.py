@@ -15,7 +15,7 @@ from bio_xlstm.in_context.gaussian import Wanted
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.linear import LinearLearner, LinearState
 from bio_xlstm.in_context.sequence_points import SequencePoints
-from bio_xlstm.in_context.sequence_process import changes_of, solve_sequences
+from bio_xlstm.in_context.sequence_process import common_length, solve_sequences
 from bio_xlstm.in_context.substitutions import codes_of
 from bio_xlstm.in_context.view import View
 
@@ -56,7 +56,7 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
     """With the mixture that was found, answers are those of a process on the kernels of examples and queries."""
     known, asked = variants(count), variants(9, seed=5)
     if not alike:
-        known[0] += "W"
+        known = [text + "W" * place for place, text in enumerate(known)]
     labels = labelled(count)
     points, queries = learner.encode(known), learner.encode(asked)
     state = learner.read_support(points[None], labels)
@@ -65,8 +65,7 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
     wanted = Wanted.of(labels)
     opened, together = learner.opened(points), learner.opened(torch.cat([points, queries]))
     views = [View.of(numbers) for numbers in opened.views]
-    changes = changes_of(opened, "protein")
-    assert (changes is not None) is alike
+    changes = Changes(codes_of(opened.letters[:, :24]), "protein") if alike else None
     mixture = solve_sequences(views, changes, wanted).mixture
     kernels = [_linear(numbers, count) for numbers in together.views]
     if changes:
@@ -77,7 +76,9 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
         every.places = torch.stack([every._alike(name) for name in PLACES])
         every.features = every._features(codes)
         kernels += list(every.kernels(slice(None)))
-    sizes = [float(kernel[:count, :count].diagonal().mean()) or 1.0 for kernel in kernels]
+    # of views the examples decide the size
+    sizes = [float(kernel[:count, :count].diagonal().mean()) or 1.0 for kernel in kernels[:2]]
+    sizes += [1.0] * (len(kernels) - 2)
     kernel = sum(share * one / size for share, one, size in zip(mixture.shares, kernels, sizes, strict=True))
     system = kernel[:count, :count] + mixture.noise * torch.eye(count)
     answers = kernel[count:, :count] @ torch.linalg.solve(system, wanted.right[0]) + wanted.middle
@@ -124,6 +125,44 @@ def test_variants_of_several_lengths_in_one_batch(learner: LinearLearner) -> Non
         own = Labels(*(part[place : place + 1] if torch.is_tensor(part) else part for part in labels))
         alone = learner.answer(asked[None], learner.read_support(points[None], own)).value[0]
         torch.testing.assert_close(alone, whole[place])
+
+
+def test_most_examples_have_one_length(learner: LinearLearner) -> None:
+    """A few of other lengths do not take the letters by place from the rest, nor count among them."""
+    texts, labels = variants(30), labelled(30)
+    mixed = [text if place % 5 else text + "WW" for place, text in enumerate(texts)]
+    state = learner.read_support(learner.encode(mixed)[None], labels)
+    assert state.length.item() == 24
+    own = torch.tensor([place for place in range(30) if place % 5])
+    alone = learner.read_support(
+        learner.encode([texts[place] for place in own])[None],
+        labels._replace(values=labels.values[:, own], relations=labels.relations[:, own]),
+    )
+    torch.testing.assert_close(state.shares[0, 0], alone.shares[0, 0], rtol=0.05, atol=0.01)
+    asked = learner.encode(variants(9, seed=5))[None]
+    found, wanted = (learner.answer(asked, one).value[0] for one in (state, alone))
+    assert np.corrcoef(found, wanted)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("lengths", "wanted"),
+    [([5, 5, 5, 9], 5), ([5, 9], None), ([5, 5, 9, 9], None), ([7], None), ([2049] * 3, None)],
+)
+def test_common_length(lengths: list[int], wanted: int | None) -> None:
+    assert common_length(torch.tensor(lengths)) == wanted
+
+
+def test_a_mixture_that_is_known_is_taken(learner: LinearLearner) -> None:
+    """A state of most examples can take shares and noise from that of all; its own labels decide the rest."""
+    points, labels = learner.encode(variants(30)), labelled(30)
+    whole = learner.read_support(points[None], labels)
+    same = learner.read_support(points[None], labels, like=whole)
+    asked = learner.encode(variants(9, seed=5))[None]
+    torch.testing.assert_close(learner.answer(asked, same), learner.answer(asked, whole))
+    most = labels._replace(values=labels.values[:, :25], relations=labels.relations[:, :25])
+    part = learner.read_support(points[None, :25], most, like=whole)
+    assert torch.equal(part.shares, whole.shares) and torch.equal(part.noise, whole.noise)
+    assert (part.effects != whole.effects).any()
 
 
 def test_letters_beyond_what_a_point_holds(learner: LinearLearner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def test_position_is_learned(tiny_models: dict[str, str]) -> None:
     regressor = InContextRegressor(tiny_models["protein"]).fit(sequences[:64], values[:64])
     found = regressor.predict(sequences[64:])
     assert spearmanr(found, values[64:]).statistic > 0.5
-    assert regressor.state_.states.shares[0, 0, 1] > 0  # type: ignore[attr-defined]
+    assert regressor.state_.states.shares[0, 0, 2:].sum() > 0  # type: ignore[attr-defined]
     low, high = regressor.predict_interval(sequences[64:]).T
     assert ((low <= values[64:]) & (values[64:] <= high)).mean() > 0.75
 
@@ -153,6 +154,27 @@ def test_other_lengths_are_answered(tiny_models: dict[str, str]) -> None:
     regressor.fit(mixed, effects(KNOWN))
     assert np.isfinite(regressor.predict(KNOWN)).all()
     assert regressor.state_.states.length.eq(-1).all()  # type: ignore[attr-defined]
+
+
+def test_what_is_not_compared_letter_by_letter_is_said(tiny_models: dict[str, str]) -> None:
+    """Some sequences of another length, and sequences that are too long; unrelated lengths are nothing to tell."""
+    regressor = InContextRegressor(tiny_models["protein"])
+    with pytest.warns(
+        UserWarning, match="most sequences have 32 letters, 2 of 24 another number: only queries of 32"
+    ):
+        regressor.fit([text + "G" * (n < 2) for n, text in enumerate(KNOWN)], effects(KNOWN))
+    assert regressor.state_.states.length.eq(32).all()  # type: ignore[attr-defined]
+    with pytest.warns(UserWarning, match="more than 2,048 letters are not compared"):
+        regressor.fit([text * 65 for text in KNOWN[:4]], effects(KNOWN[:4]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        regressor.fit([text[: 20 + n % 9] for n, text in enumerate(KNOWN)], effects(KNOWN))
+
+
+def test_bounds_alone_are_said(tiny_models: dict[str, str]) -> None:
+    with pytest.warns(UserWarning, match="no value is more than a bound"):
+        found = InContextRegressor(tiny_models["protein"]).fit(KNOWN, [">6"] * 12 + ["<4"] * 12)
+    assert np.isfinite(found.predict(KNOWN)).all()
 
 
 def test_estimators(tiny_models: dict[str, str]) -> None:
