@@ -7,6 +7,8 @@ import os
 # before torch and numba are imported, and inherited by the processes that tests start
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_variable, "2")
+# as the commands do: threads that wait do not take the processor from others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import random
 import sys

@@ -41,13 +41,12 @@ def weigh(kernels: Tensor, right: Tensor, expected: Tensor) -> Mixture:
         return Mixture(torch.zeros_like(expected), torch.tensor(10.0**EXPECTED, dtype=torch.float64))
     start = np.append(mean, EXPECTED * _LOG_TEN)
     apart = np.append(np.full_like(mean, _APART), SPREAD * _LOG_TEN)
-    flat = kernels[there].flatten(1).numpy()
-    wanted = right.numpy()
+    flat = kernels[there].flatten(1)
 
     def unlikely(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _unlikely(np.exp(logarithms), flat, wanted)
+        value, slope = _unlikely(torch.from_numpy(np.exp(logarithms)), flat, right)
         far = (logarithms - start) / apart
-        return value + 0.5 * far @ far, slope + far / apart
+        return value.item() + 0.5 * far @ far, slope.numpy() + far / apart
 
     found = minimize(unlikely, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
     shares = torch.zeros_like(expected)
@@ -55,13 +54,18 @@ def weigh(kernels: Tensor, right: Tensor, expected: Tensor) -> Mixture:
     return Mixture(shares, torch.tensor(float(np.exp(found[-1])), dtype=torch.float64))
 
 
-def _unlikely(sizes: np.ndarray, flat: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return minus the logarithm of the likelihood of labels (N,), and its slope by that of sizes (C + 1,)."""
-    count = len(wanted)
-    system = (sizes[:-1] @ flat).reshape(count, count) + sizes[-1] * np.eye(count)
-    inverse = np.linalg.inv(system)
-    solved = inverse @ wanted
-    signal = max(float(wanted @ solved) / count, 1e-12)
-    value = 0.5 * (count * np.log(signal) + np.linalg.slogdet(system)[1])
-    slope = 0.5 * (inverse - np.outer(solved, solved) / signal)
-    return value, sizes * np.append(flat @ slope.ravel(), np.trace(slope))
+def _unlikely(sizes: Tensor, flat: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Return minus the logarithm of the likelihood of labels (N,), and its slope by that of sizes (C + 1,).
+
+    All in torch: many small products, for which threads of another library's linear algebra would be in the way.
+    """
+    count = len(right)
+    system = (sizes[:-1] @ flat).view(count, count)
+    system.diagonal().add_(sizes[-1])
+    root = torch.linalg.cholesky(system)
+    inverse = torch.cholesky_inverse(root)
+    solved = inverse @ right
+    signal = (right @ solved / count).clamp_min(1e-12)
+    value = 0.5 * count * signal.log() + root.diagonal().log().sum()
+    slope = 0.5 * (inverse - torch.outer(solved, solved) / signal)
+    return value, sizes * torch.cat([flat @ slope.flatten(), slope.trace()[None]])

@@ -19,14 +19,14 @@ def drawn(kernels: int = 3, count: int = 40) -> torch.Tensor:
 
 
 def test_slope_is_that_of_the_likelihood() -> None:
-    kernels = drawn().flatten(1).numpy()
-    labels = np.random.default_rng(0).normal(size=40)
+    kernels = drawn().flatten(1)
+    labels = torch.from_numpy(np.random.default_rng(0).normal(size=40))
 
     def value(logarithms: np.ndarray) -> float:
-        return mixture._unlikely(np.exp(logarithms), kernels, labels)[0]
+        return mixture._unlikely(torch.from_numpy(np.exp(logarithms)), kernels, labels)[0].item()
 
     def slope(logarithms: np.ndarray) -> np.ndarray:
-        return mixture._unlikely(np.exp(logarithms), kernels, labels)[1]
+        return mixture._unlikely(torch.from_numpy(np.exp(logarithms)), kernels, labels)[1].numpy()
 
     start = np.array([-1.0, 0.3, -2.0, -0.5])
     assert np.linalg.norm(slope(start)) > 1
@@ -42,7 +42,7 @@ def test_likelihood_is_that_of_the_textbook() -> None:
     system = np.einsum("c,cij->ij", sizes[:3], kernels.numpy()) + sizes[3] * np.eye(12)
     signal = labels @ np.linalg.solve(system, labels) / 12
     density = multivariate_normal(cov=signal * system).logpdf(labels)
-    found = mixture._unlikely(sizes, kernels.flatten(1).numpy(), labels)[0]
+    found = mixture._unlikely(torch.from_numpy(sizes), kernels.flatten(1), torch.from_numpy(labels))[0].item()
     assert -found - 6 * (np.log(2 * np.pi) + 1) == pytest.approx(density)
 
 
