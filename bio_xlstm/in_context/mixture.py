@@ -16,6 +16,8 @@ from bio_xlstm.in_context.gaussian import EXPECTED, SPREAD
 JUDGED = 256
 # deviation of the logarithm of a share from that of the expected one
 _APART = 1.0
+# deviations from what is expected, at most
+_FARTHEST = 5.0
 # more steps change no answer that could be seen
 _STEPS = 12
 _LOG_TEN = float(np.log(10))
@@ -48,7 +50,10 @@ def weigh(kernels: Tensor, right: Tensor, expected: Tensor) -> Mixture:
         far = (logarithms - start) / apart
         return value.item() + 0.5 * far @ far, slope.numpy() + far / apart
 
-    found = minimize(unlikely, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
+    # a step may try anything: beyond this nothing is likely, and rounding would decide
+    bounds = list(zip(start - _FARTHEST * apart, start + _FARTHEST * apart, strict=True))
+    options = {"maxiter": _STEPS}
+    found = minimize(unlikely, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     shares = torch.zeros_like(expected)
     shares[there] = torch.from_numpy(np.exp(found[:-1]))
     return Mixture(shares, torch.tensor(float(np.exp(found[-1])), dtype=torch.float64))

@@ -83,3 +83,32 @@ def test_a_table_is_written(run: Callable[..., str], data: Path, tmp_path: Path)
     )
     run("fewshot_proteins", "--results", results, "--document", tmp_path / "d.md")
     assert "| in-context (ours) | 0." in (tmp_path / "d.md").read_text()
+
+
+def test_typical_effects_are_of_other_proteins(run: Callable[..., str], tmp_path: Path) -> None:
+    """Means of standardised scans of long proteins alone, drawn towards nothing."""
+    folder, long = tmp_path / "protein_assays", WILD * 13
+    packed(folder / "proteingym_v1" / "AAA_HUMAN_One.csv.xz", ["mutant,mutated_sequence,DMS_score",
+           *(f"{mutant},{text},{value}" for mutant, text, value in scan(0))])  # fmt: skip
+    mutants = [
+        f"{wild}{place + 1}{letter}"
+        for place, wild in enumerate(WILD)
+        for letter in LETTERS
+        if letter != wild
+    ]
+    singles = [f"LONG_ECOLI_Two,{mutant},{0 if mutant.endswith('P') else 1}" for mutant in mutants]
+    packed(folder / "proteingym_singles.csv.xz", ["dms_id,mutant,score", *singles])
+    packed(folder / "proteingym_singles_wt.fasta.xz", [f">LONG_ECOLI_Two\n{long}"])
+    target = tmp_path / "effects.csv"
+    printed = run("typical_effects", "--data", tmp_path, "--out", target)
+    assert "LONG_ECOLI_Two" in printed and "AAA_HUMAN_One" not in printed
+    rows = {
+        line.split(",")[0] + line.split(",")[1]: line.split(",")[2:]
+        for line in target.read_text().split()[1:]
+    }
+    assert len(rows) == 380 and rows["WP"] == ["0.000", "0"]
+    count = WILD.count("Q")
+    share = len([one for one in singles if one.endswith(",0")]) / len(singles)
+    standard = -share / np.sqrt(share * (1 - share)), (1 - share) / np.sqrt(share * (1 - share))
+    assert float(rows["QP"][0]) == pytest.approx(-standard[1] * count / (count + 5), abs=1e-3)
+    assert float(rows["QA"][0]) == pytest.approx(-standard[0] * count / (count + 5), abs=1e-3)

@@ -66,6 +66,17 @@ def test_what_is_nowhere_counts_nothing() -> None:
     assert not nothing.shares.any() and nothing.noise.item() == pytest.approx(10**EXPECTED)
 
 
+@pytest.mark.parametrize("count", [2, 16, 256])
+def test_labels_without_noise_are_no_error(count: int) -> None:
+    """What a kernel of low rank explains without rest draws the noise down, as far as numbers can tell."""
+    torch.manual_seed(0)
+    numbers = torch.randn(count, 2).double()
+    kernels = torch.stack([numbers @ numbers.T, torch.ones(count, count).double(), torch.eye(count).double()])
+    kernels = kernels / kernels.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    found = weigh(kernels, numbers[:, 0], torch.tensor([1.0, 8.0, 1.0]).double())
+    assert torch.isfinite(found.shares).all() and found.noise > 0
+
+
 def test_without_labels_to_tell_the_expected_mixture_stays() -> None:
     expected = torch.tensor([1.0, 8.0]).double()
     found = weigh(drawn(2), torch.zeros(40).double(), expected)
