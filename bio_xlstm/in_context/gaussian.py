@@ -23,7 +23,8 @@ _SETTLED = 12
 _NOTHING = 1e9
 # examples compared at once
 BLOCK = 8192
-_JITTER = 1e-6
+# what rounding may take of kernels, some of which are made in single precision, and of systems in double
+_SINGLE, _DOUBLE = 1e-5, 1e-9
 
 
 class Wanted(NamedTuple):
@@ -96,7 +97,7 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
     `own` is the kernel of the slots (B, n, n), `between` gives that of slots and some examples (B, n, block).
     """
     blocks = [slice(begin, begin + BLOCK) for begin in range(0, wanted.right.shape[1], BLOCK)]
-    alone = noise[:, None, None] * (own + _JITTER * torch.eye(own.shape[-1], dtype=own.dtype))
+    alone = noise[:, None, None] * _firm(own, _SINGLE)
 
     def answer(counted: Tensor) -> Tensor:
         system, asked = alone, torch.zeros_like(alone[..., 0])
@@ -104,12 +105,18 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
             found = between(some) * counted[:, None, some]
             system = system + found @ found.transpose(1, 2)
             asked = asked + torch.einsum("bns,bs->bn", found, wanted.right[:, some])
-        return torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(system))[..., 0]
+        return torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(_firm(system, _DOUBLE)))[..., 0]
 
     def fit(said: Tensor) -> Tensor:
         return torch.cat([torch.einsum("bns,bn->bs", between(some), said) for some in blocks], 1)
 
     return _settle(answer, fit, wanted)
+
+
+def _firm(matrix: Tensor, share: float) -> Tensor:
+    """Add to a diagonal (B, n, n) the share of it that rounding may have taken: slots may be alike, or of few kinds."""
+    size = matrix.diagonal(dim1=1, dim2=2).mean(1)
+    return matrix + share * size[:, None, None] * torch.eye(matrix.shape[-1], dtype=matrix.dtype)
 
 
 def _settle(answer: Callable[[Tensor], Tensor], fit: Callable[[Tensor], Tensor], wanted: Wanted) -> Solved:

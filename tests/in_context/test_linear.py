@@ -269,6 +269,20 @@ def test_many_examples_speak_through_few(learner: LinearLearner, monkeypatch: py
     assert np.corrcoef(whole, few)[0, 1] > 0.9
 
 
+def test_many_examples_without_noise_are_no_error(learner: LinearLearner) -> None:
+    """Labels that letters explain without rest, of more examples than there are slots, which are nearly alike."""
+    texts, wild = variants(1500), variants(1, changes=0)[0]
+    effect = np.random.default_rng(0).normal(size=(24, 128))
+    points = learner.encode(texts)[None]
+    for values in (
+        [float(sum(one != other for one, other in zip(text, wild, strict=True))) for text in texts],
+        [sum(effect[place, ord(letter)] for place, letter in enumerate(text)) for text in texts],
+    ):
+        labels = Labels.of_numbers(torch.tensor(values)[None].double())
+        found = learner.answer(points, learner.read_support(points, labels)).value[0]
+        assert np.corrcoef(found, values)[0, 1] > 0.6
+
+
 def test_what_there_is_nothing_to_learn_from(learner: LinearLearner) -> None:
     """One example, one class, equal numbers: finite answers around what is known."""
     asked = learner.encode(variants(3, seed=2))[None]
