@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
 # of everything here that decides an answer, beside the weights of the language model
-_VERSION = "linear 2"
+_VERSION = "linear 3"
 # what turns answers around 0, for classes of -1 and 1, into log-odds before a temperature is known
 _LOG_ODDS = 3.0
 # a support of one class alone does not promise it

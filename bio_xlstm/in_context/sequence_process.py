@@ -1,7 +1,9 @@
 """A Gaussian process on what sequences have in common: embedding, words, and what was changed where.
 
 Every kernel is linear in numbers that a sequence alone decides, so what remains of a support is one weight for each of
-them and, for variants, one effect per letter and place, however many examples there were.
+them and, for variants, one effect per letter and place, however many examples there were. Kernels are centred on the
+slots: what is common to all examples is not explained by any of them, so that the sequence without changes is no
+average of its variants.
 """
 
 from collections.abc import Sequence
@@ -49,17 +51,26 @@ def solve_sequences(
     mixture = mixture or _weigh(sources, wanted)
     shares = mixture.shares.split([len(source.expected) for source in sources])
 
-    def between(some: slice) -> Tensor:
+    def products(some: slice) -> Tensor:
         pairs = zip(sources, shares, strict=True)
-        return torch.stack([source.kernel(_SLOTS, some, share) for source, share in pairs]).sum(0)[None]
+        return torch.stack([source.kernel(_SLOTS, some, share) for source, share in pairs]).sum(0)
+
+    plain = products(_SLOTS)
+    means = plain.mean(1)  # (n,)
+
+    def between(some: slice) -> Tensor:
+        found = plain if some == _SLOTS else products(some)
+        return (found - means[:, None] - found.mean(0) + means.mean())[None]
 
     own, noise = between(_SLOTS), mixture.noise[None]
     if wanted.right.shape[1] <= SLOTS:
         said = solve(own, wanted, noise).said[0]
     else:
         said = solve_on(own, between, wanted, noise).said[0]
+    bias = said @ (means - means.mean())
+    said = said - said.mean()
     weights = [view.weights(_SLOTS, said, share) for view, share in zip(views, shares, strict=False)]
-    bias = torch.stack([one @ view.centre for one, view in zip(weights, views, strict=True)]).sum()
+    bias = bias + torch.stack([one @ view.centre for one, view in zip(weights, views, strict=True)]).sum()
     effects = changes.effects(_SLOTS, said, shares[-1]) if changes else None
     return Solution(torch.cat(weights), bias, effects, mixture)
 
@@ -71,6 +82,9 @@ def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> Mixture:
     kernels = torch.cat([source.kernels(_JUDGED) for source in sources])[:, known][:, :, known]
     sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
     sizes = torch.where(sizes > 0, sizes, 1.0)
+    kernels = (
+        kernels - kernels.mean(1, keepdim=True) - kernels.mean(2, keepdim=True) + kernels.mean((1, 2), True)
+    )
     expected = torch.cat([source.expected for source in sources])
     found = weigh(kernels / sizes[:, None, None], judged.right[0, known], expected)
     return found._replace(shares=found.shares / sizes)

@@ -16,7 +16,7 @@ from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.linear import LinearLearner, LinearState
 from bio_xlstm.in_context.sequence_points import SequencePoints
 from bio_xlstm.in_context.sequence_process import common_length, solve_sequences
-from bio_xlstm.in_context.substitutions import codes_of
+from bio_xlstm.in_context.substitutions import codes_of, substitutions
 from bio_xlstm.in_context.view import View
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
@@ -80,8 +80,11 @@ def test_equals_a_gaussian_process(learner: LinearLearner, count: int, alike: bo
     sizes = [float(kernel[:count, :count].diagonal().mean()) or 1.0 for kernel in kernels[:2]]
     sizes += [1.0] * (len(kernels) - 2)
     kernel = sum(share * one / size for share, one, size in zip(mixture.shares, kernels, sizes, strict=True))
-    system = kernel[:count, :count] + mixture.noise * torch.eye(count)
-    answers = kernel[count:, :count] @ torch.linalg.solve(system, wanted.right[0]) + wanted.middle
+    # around the examples
+    means = kernel[:, :count].mean(1)
+    kernel = kernel[:, :count] - means[:, None] - means[:count] + means[:count].mean()
+    system = kernel[:count] + mixture.noise * torch.eye(count)
+    answers = kernel[count:] @ torch.linalg.solve(system, wanted.right[0]) + wanted.middle
     answers = answers * labels.scale.item() + labels.shift.item()
     torch.testing.assert_close(found.value[0], answers, rtol=2e-3, atol=1e-4)
 
@@ -163,6 +166,29 @@ def test_a_mixture_that_is_known_is_taken(learner: LinearLearner) -> None:
     part = learner.read_support(points[None, :25], most, like=whole)
     assert torch.equal(part.shares, whole.shares) and torch.equal(part.noise, whole.noise)
     assert (part.effects != whole.effects).any()
+
+
+def test_what_was_not_changed_is_better_than_what_was(learner: LinearLearner) -> None:
+    """Single mutants that lose the more the more harmful their change: the wild type is above, doubles are below."""
+    wild = "MKTAYIAKQRQISFVKSHFSRQLE"
+    harm = substitutions("protein").harm
+    single = [(p, x) for p, w in enumerate(wild) for x in LETTERS if x != w][::7]
+
+    def put(*changes: tuple[int, str]) -> str:
+        letters = list(wild)
+        for place, letter in changes:
+            letters[place] = letter
+        return "".join(letters)
+
+    values = [-float(harm[ord(wild[p]) - 65, ord(x) - 65]) for p, x in single]
+    labels = Labels.of_numbers(torch.tensor(values)[None].double())
+    state = learner.read_support(learner.encode([put(one) for one in single])[None], labels)
+    doubles = [
+        put(one, other) for one, other in zip(single[::2], single[1::2], strict=False) if one[0] != other[0]
+    ]
+    asked = learner.encode([wild, *doubles])[None]
+    none, *two = learner.answer(asked, state).value[0].tolist()
+    assert none > np.quantile(values, 0.8) and np.mean(two) < np.mean(values) - 0.5 * np.std(values)
 
 
 def test_letters_beyond_what_a_point_holds(learner: LinearLearner, monkeypatch: pytest.MonkeyPatch) -> None:
