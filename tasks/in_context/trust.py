@@ -81,7 +81,8 @@ class Intervals:
     def of(cls, missed: np.ndarray, coverage: float) -> "Intervals":
         """Take residuals (N,) as `residuals` gives them; ConfigError where the coverage makes no sense."""
         check_coverage(coverage)
-        fitted = Conformal.fit(missed[:, None], np.zeros((len(missed), 1)), coverage=coverage)
+        nothing = np.zeros((len(missed), 1))
+        fitted = Conformal.fit(missed[:, None], nothing, coverage=coverage, interpolated=True)
         radius = float(fitted.radii[0])
         return cls(radius if np.isfinite(radius) else float("nan"))
 

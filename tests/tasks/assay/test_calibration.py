@@ -53,6 +53,23 @@ def test_the_radius_is_the_promised_rank() -> None:
     assert Conformal.fit(values, np.zeros((9, 1)), coverage=0.95).radii.tolist() == [np.inf]
 
 
+def test_an_interpolated_radius_holds_no_more_than_asked_for() -> None:
+    def radius(rows: int, coverage: float) -> float:
+        values = np.arange(1.0, rows + 1)[:, None]
+        return float(Conformal.fit(values, values * 0, coverage=coverage, interpolated=True).radii[0])
+
+    # of the numbers 1 to n, the place is the radius
+    assert [radius(rows, 0.9) for rows in (8, 9, 16, 64)] == pytest.approx([np.inf, 9, 15.3, 58.5])
+    assert radius(1, 0.4) == 1
+    draw = np.random.default_rng(0)
+    learned, asked = (np.abs(draw.normal(size=(rows, 20_000))) for rows in (16, 40))
+    shares = {
+        interpolated: (asked <= Conformal.fit(learned, learned * 0, interpolated=interpolated).radii).mean()
+        for interpolated in (False, True)
+    }
+    assert shares == {False: pytest.approx(16 / 17, abs=0.005), True: pytest.approx(0.9, abs=0.01)}
+
+
 def test_missing_values_do_not_count() -> None:
     values = np.array([[1.0, np.nan], [2, np.nan], [np.nan, np.nan]])
     learned = Conformal.fit(values, np.zeros((3, 2)), coverage=0.5)
