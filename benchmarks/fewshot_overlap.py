@@ -26,18 +26,11 @@ MOST = 0.9
 def main() -> None:
     """Read both folds and say what they share."""
     options = parse()
-    folder = options.data / "mol_assays"
-    flat: dict[str, str] = {}
-    known = {_flat(flat, text) for _, text in read(folder / "fsmol_train.tsv.xz")}
-    assays: dict[str, set[str]] = defaultdict(set)
-    for assay, text in read(folder / "fsmol_valid.tsv.xz"):
-        assays[assay].add(_flat(flat, text))
-    every = set().union(*assays.values())
+    every, known, assays = overlap(options.data / "mol_assays")
     text = (
-        f"Of the {len(every):,} molecules of the validation fold, {len(every & known):,} "
-        f"({len(every & known) / len(every):.0%}) stand in training assays; of its {len(assays)} assays, "
-        f"{sum(len(own & known) > MOST * len(own) for own in assays.values())} have more than {MOST:.0%} of their "
-        f"molecules there.\n\n`benchmarks/fewshot_overlap.py`"
+        f"Of the {every:,} molecules of the validation fold, {known:,} ({known / every:.0%}) stand in training assays; "
+        f"of its {len(assays)} assays, {sum(share > MOST for share in assays.values())} have more than {MOST:.0%} of "
+        f"their molecules there.\n\n`benchmarks/fewshot_overlap.py`"
     )
     if not options.document:
         print(text)
@@ -45,6 +38,17 @@ def main() -> None:
     document = options.document.read_text(encoding="utf-8")
     options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
     print(f"wrote {options.document}")
+
+
+def overlap(folder: Path) -> tuple[int, int, dict[str, float]]:
+    """Count the molecules of the validation fold, and those that stand in training assays; and their share by assay."""
+    flat: dict[str, str] = {}
+    known = {_flat(flat, text) for _, text in read(folder / "fsmol_train.tsv.xz")}
+    assays: dict[str, set[str]] = defaultdict(set)
+    for assay, text in read(folder / "fsmol_valid.tsv.xz"):
+        assays[assay].add(_flat(flat, text))
+    every = set().union(*assays.values())
+    return len(every), len(every & known), {name: len(own & known) / len(own) for name, own in assays.items()}
 
 
 def parse() -> argparse.Namespace:

@@ -19,7 +19,7 @@ _OF_SUPPORT = {
     "support_column": "--support-column", "target": "--target", "relation_column": "--relation-column",
     "task": "--task",
 }  # fmt: skip
-_IN_CONTEXT = {"model": "-m", "coverage": "--coverage"}
+_IN_CONTEXT = {"model": "-m", "coverage": "--coverage", "points": "--points"}
 
 
 @click.command()
@@ -34,6 +34,9 @@ _IN_CONTEXT = {"model": "-m", "coverage": "--coverage"}
 )
 @click.option("--coverage", type=float, metavar="SHARE",
               help="Share of the values that intervals from a support shall hold.  [default: 0.9]")  # fmt: skip
+@click.option("--points", metavar="FILE",
+              help="Keep what sequences are encoded to in FILE, and take it from there: a library that is scored again "
+                   "takes little time then.")  # fmt: skip
 @row_options("Predict for", PREDICT_FORMATS)
 def predict(dry_run: bool, strict: bool, verbose: bool, **choices: Any) -> None:
     """Predict for every record of INPUT with the model in DIR, which `bioxlstm finetune` wrote; or, without any

@@ -102,8 +102,10 @@ def read_assays(
     return AssayTable(usable, smiles, refused, count - refused - kept_apart - kept, kept_apart)
 
 
-def hold_back(assays: Sequence[Assay], settings: EpisodeSettings) -> tuple[list[Assay], list[Assay]]:
-    """Divide assays into those to train on and those to weigh on; no molecule is in both.
+def hold_back(
+    assays: Sequence[Assay], settings: EpisodeSettings, *, known_molecules: bool = False
+) -> tuple[list[Assay], list[Assay]]:
+    """Divide assays into those to train on and those to weigh on; no molecule is in both, unless that is asked for.
 
     What remains of an assay without the molecules of the second part is left out where it has one class alone.
     """
@@ -114,6 +116,8 @@ def hold_back(assays: Sequence[Assay], settings: EpisodeSettings) -> tuple[list[
     weighed = [assays[place] for place in sorted(chosen.tolist())]
     taken = np.unique(np.concatenate([np.zeros(0, np.int64), *(assay.molecules for assay in weighed)]))
     others = [assays[place] for place in sorted(order[len(chosen) :].tolist())]
+    if known_molecules:
+        return others, weighed
     rest = [Assay(one.name, *(part[~np.isin(one.molecules, taken)] for part in one[1:])) for one in others]
     return [one for one in rest if 0 < one.classes.sum() < len(one.classes)], weighed
 

@@ -11,7 +11,14 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, weighed: int, held_ou
     measured = sum(len(assay.molecules) for assay in train.assays)
     last = (
         f"{recipe.training.weighing_steps:,} more steps learned how much each part of an answer counts, and nothing "
-        f"else, from {weighed:,} other assays; none of their molecules was trained on before."
+        f"else, from {weighed:,} other assays"
+        f"{'' if data.known_molecules else '; none of their molecules was trained on before'}."
+    )
+    apart = (*(() if data.known_molecules else (data.validation,)), *data.held_apart)
+    seen = (
+        "no step has seen them, but their molecules stand in training assays, too"
+        if data.known_molecules
+        else "no step has seen them or their molecules"
     )
     lines = [
         f"# {recipe.name}",
@@ -37,12 +44,12 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, weighed: int, held_ou
         "",
         *([last, ""] if weighed else []),
         f"Left out: {train.refused:,} rows that cannot be read, {train.repeated:,} that repeat or contradict another "
-        f"of their assay, and {train.apart:,} of molecules that are kept apart for evaluation: all of "
-        f"{', '.join((data.validation, *data.held_apart))}, whatever they were measured for.",
+        f"of their assay, and {train.apart:,} of molecules that are kept apart for evaluation"
+        + (f": all of {', '.join(apart)}, whatever they were measured for." if apart else "."),
         "",
         "## Measured",
         "",
-        f"Assays of {data.validation}; no step has seen them or their molecules. Mean over assays of average "
+        f"Assays of {data.validation}; {seen}. Mean over assays of average "
         "precision minus the share of positives, stratified supports, ten draws:",
         "",
         "| support | gain |",

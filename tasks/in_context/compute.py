@@ -11,6 +11,7 @@ from bio_xlstm.tasks.files.prepare import Ready
 from bio_xlstm.tasks.files.unit_rows import Laid, compute_unit
 from bio_xlstm.tasks.files.worker import Worker
 from bio_xlstm.tasks.in_context.answering import Assay
+from bio_xlstm.tasks.in_context.point_file import PointFile
 from bio_xlstm.tasks.in_context.spelling import encode
 from bio_xlstm.tasks.in_context.trust import Intervals
 from bio_xlstm.tasks.writers.part import Part
@@ -34,11 +35,12 @@ class Answerer(Worker[Said]):
 
     assay: Assay
     intervals: Intervals
+    points: PointFile | None = None
 
     def run(self, sequences: Sequence[np.ndarray], budget: int) -> list[Said]:
         """Predict for sequences with at most `budget` tokens at once."""
         texts = [self.model.tokenizer.decode(ids) for ids in sequences]
-        points = encode(self.assay.learner, texts, batch_tokens=budget)
+        points = encode(self.assay.learner, texts, batch_tokens=budget, points=self.points)
         return say_of(self.assay, self.intervals, points, texts)
 
 

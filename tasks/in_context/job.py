@@ -8,6 +8,7 @@ import numpy as np
 from bio_xlstm.in_context.learner import Learner
 from bio_xlstm.records import RecordSource
 from bio_xlstm.tasks.catalogue import summarise
+from bio_xlstm.tasks.device import dtype_name
 from bio_xlstm.tasks.files.opening import batch_tokens, describe, open_source, preparation_for
 from bio_xlstm.tasks.files.outcome import Outcome
 from bio_xlstm.tasks.files.places import check_output, check_place
@@ -19,6 +20,7 @@ from bio_xlstm.tasks.in_context.compute import Answerer, answer_unit
 from bio_xlstm.tasks.in_context.kinds import check_library, check_state
 from bio_xlstm.tasks.in_context.learners import learner_for_state, learner_for_support, load_learner
 from bio_xlstm.tasks.in_context.opening import Opened, Say, open_state, open_support
+from bio_xlstm.tasks.in_context.point_file import PointFile
 from bio_xlstm.tasks.in_context.request import InContextRequest
 from bio_xlstm.tasks.in_context.trust import fewest_for
 from bio_xlstm.tasks.predict.input_columns import InputColumns
@@ -33,10 +35,13 @@ class InContextJob(TableJob):
 
     request: InContextRequest
     worker: Answerer
+    points: PointFile | None = None
+    """where the rows of units are kept encoded; the sequences of `example` are not"""
 
     def compute(self, ready: Sequence[Ready]) -> Part:
         """Predict for the rows of one unit."""
-        return answer_unit(ready, self.worker, self.request.on_error, self.source.name)
+        worker = replace(self.worker, points=self.points)
+        return answer_unit(ready, worker, self.request.on_error, self.source.name)
 
     def example(self, length: int) -> np.ndarray:
         """Return what every kind can read: carbons, cysteines or cytosines."""
@@ -79,6 +84,10 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
         opened = _opened(learner, request, held, asked, say)
     language_model = learner.language_model
     budget = batch_tokens(request, language_model)
+    points = None
+    if request.points is not None:
+        points = PointFile(request.points, learner, dtype_name(request.dtype))
+        points.check()
     worker = _worker(opened, request, budget, say)
     provenance = describe(request, source, language_model, name, form, budget)
     provenance = replace(
@@ -91,6 +100,7 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
         request=request,
         source=source,
         worker=worker,
+        points=points,
         preparation=preparation_for(request, language_model),
         form=form,
         provenance=provenance,

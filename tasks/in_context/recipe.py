@@ -19,6 +19,9 @@ class AssayFiles:
     validation: str
     held_apart: tuple[str, ...] = ()
     """Files of molecules that are evaluated later: training sees none of them, nor those of `validation`."""
+    known_molecules: bool = False
+    """Whether molecules of `validation` stay in training assays that measured them, too, as in the official folds of
+    FS-Mol: numbers compare with those published for them then, and say little about molecules never measured."""
     assay_column: str = "assay_id"
     molecule_column: str = "smiles"
     class_column: str = "property"
@@ -47,7 +50,8 @@ class EpisodeSettings:
     weighing_steps: int = 400
     """Steps behind the others that learn how much each part of an answer counts, and nothing else."""
     weighing_share: float = 0.15
-    """Share of the assays that are kept for those; their molecules are left out of all other assays."""
+    """Share of the assays that are kept for those; their molecules are left out of all other assays, known molecules
+    aside."""
     weighing_rate: float = 3e-3
     learning_rate: float = 1e-3
     final_learning_rate: float = 2e-5

@@ -1,6 +1,7 @@
 """What a user asks for: predictions from a support, or from the state that one left, as immutable values."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from bio_xlstm.errors import ConfigError
@@ -38,6 +39,7 @@ class InContextRequest(FileRequest):
     support: SupportOptions | None = None
     state: str | None = None
     coverage: float = COVERAGE
+    points: str | None = None  # file that keeps what sequences are encoded to
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,11 +56,20 @@ class InContextRequest(FileRequest):
             )
         if self.input == "-" and self.support is not None and self.support.support == "-":
             raise ConfigError("the input and --support cannot both be standard input")
+        if self.points is not None:
+            self._check_points()
 
     @property
     def per_token(self) -> bool:
         """Tell whether every token keeps its numbers."""
         return False
+
+    def _check_points(self) -> None:
+        """Refuse a file of points whose name is another file's."""
+        if self.points in ("", "-"):
+            raise ConfigError(f"--points {self.points!r} names no file")
+        if Path(str(self.points)).absolute() == Path(self.output).absolute():
+            raise ConfigError("--points and -o name the same file")
 
     def settings(self) -> dict[str, str]:
         """Return the options that decide the content of the output, under their names on the command line."""

@@ -251,13 +251,14 @@ def _new_model(recipe: LearnerRecipe) -> InContextModel:
 def _prepare(recipe: LearnerRecipe, model: InContextModel, data: Path, cache: Path) -> Corpus:
     """Read the tables and describe all molecules."""
     files = recipe.data
-    apart = molecules_in(data / name for name in (files.validation, *files.held_apart))
+    judged = () if files.known_molecules else (files.validation,)
+    apart = molecules_in(data / name for name in (*judged, *files.held_apart))
     train = read_assays(data / files.train, files, model.language_model, apart)
     validation = read_assays(data / files.validation, files, model.language_model)
     shared = {one.name for one in train.assays} & {one.name for one in validation.assays}
     if shared:
         raise ConfigError(f"[data] assay {sorted(shared)[0]!r} is in the training and the validation table")
-    rest, weighed = hold_back(train.assays, recipe.training)
+    rest, weighed = hold_back(train.assays, recipe.training, known_molecules=files.known_molecules)
     train = train._replace(assays=rest)
     log.info(
         "%d assays to train on, %d to weigh on, %d to look at",

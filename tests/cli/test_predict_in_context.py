@@ -66,6 +66,7 @@ def test_support_and_state(run: Run, tmp_path: Path, capsys: pytest.CaptureFixtu
         ("predict a new.smi --target y", "--target goes with --support"),
         ("predict a new.smi --coverage 0.8", "--coverage goes with --support or --state"),
         ("predict a new.smi -m icl", "-m goes with --support or --state"),
+        ("predict a new.smi --points x", "--points goes with --support or --state"),
         ("predict new.smi --state x --target y", "--target goes with --support"),
         ("state build", "give an INPUT to read, or --support labelled.csv, one of them"),
         ("state build new.smi --support labelled.csv", "give an INPUT to read, or --support"),

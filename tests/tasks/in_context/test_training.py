@@ -99,6 +99,29 @@ def test_molecules_that_are_evaluated_are_not_trained_on(recipe_file: Path) -> N
     assert corpus.train.apart > 3
 
 
+def test_known_molecules_stay_where_that_is_asked_for(recipe_file: Path, root: Path) -> None:
+    """As in the official folds of FS-Mol; the bundled learner does not ask for it."""
+    from bio_xlstm.tasks.in_context.card import learner_card
+    from bio_xlstm.tasks.in_context.training import _new_model, _prepare
+
+    assert not read_learner_recipe(root / "recipes" / "chem-icl.toml").data.known_molecules
+    data = recipe_file.parent
+    write_assays(data / "valid.tsv", ["V1"], seed=1)
+    plain = recipe_file.read_text()
+    train, weighed = {}, {}
+    for known in (False, True):
+        recipe_file.write_text(plain.replace("[data]", f"[data]\nknown_molecules = {str(known).lower()}"))
+        recipe = read_learner_recipe(recipe_file, weighing_steps=5)
+        corpus = _prepare(recipe, _new_model(recipe), data, data / "cache")
+        train[known] = {int(row) for one in corpus.train.assays for row in one.molecules}
+        weighed[known] = {int(row) for one in corpus.weighed for row in one.molecules}
+        assert (corpus.train.apart > 0) is not known
+        card = learner_card(recipe, corpus.train, len(corpus.weighed), {})
+        assert ("their molecules stand in training assays, too" in card) is known
+        assert ("none of their molecules was trained on before" in card) is not known
+    assert weighed[True] & train[True] and not weighed[False] & train[False]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
