@@ -19,8 +19,8 @@ import torch
 from assay_run import How, Memory, measure
 from assay_sets import ASSAYS, Assay, thinned
 from assay_verdicts import report, summarise
+from markers import show
 from measured import HASH, Measured
-from model_cards import between_markers
 from options import add_machine, make_parser, run_script
 
 import bio_xlstm
@@ -59,10 +59,7 @@ def main() -> None:
         raise SystemExit(
             f"{options.json} holds no whole seed of these weights with --method {options.method}"
         )
-    document = options.document.read_text(encoding="utf-8")
-    text = f"{text}\n{source(options)}"
-    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(f"{text}\n{source(options)}", BENCHMARK, options.document)
 
 
 def parse() -> argparse.Namespace:

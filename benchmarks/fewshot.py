@@ -19,7 +19,7 @@ import torch
 from fewshot_library import measure_library
 from fewshot_report import report
 from fewshot_sets import SETS, FewshotSet, published
-from model_cards import between_markers
+from markers import show
 from options import make_parser, run_script
 from report import describe_machine, keep
 
@@ -40,13 +40,7 @@ def main() -> None:
     found = {name: content for name in SETS if (content := joined(options.results, name))}
     library, others = (earlier(options.results / f"{name}.json") for name in (LIBRARY, PUBLISHED))
     text = report(found, library, (others or {}).get("means", {}))
-    if not options.document:
-        print(text)
-        return
-    document = options.document.read_text(encoding="utf-8")
-    body = f"{text}\n\n`benchmarks/fewshot.py`, {source(found)}"
-    options.document.write_text(between_markers(document, BENCHMARK, body), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(f"{text}\n\n`benchmarks/fewshot.py`, {source(found)}", BENCHMARK, options.document)
 
 
 def parse() -> argparse.Namespace:

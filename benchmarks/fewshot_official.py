@@ -22,8 +22,8 @@ from fewshot import earlier, joined, request_for
 from fewshot_overlap import MOST, overlap
 from fewshot_report import OURS, PRIOR, SIMILARITY
 from fewshot_sets import SETS
+from markers import show
 from measured import mean_interval, table
-from model_cards import between_markers
 from options import make_parser, run_script
 from report import keep
 
@@ -50,12 +50,7 @@ def main() -> None:
     if options.data:
         measure(folder, options)
     text = report(json.loads((folder / "found.json").read_text(encoding="utf-8")), options.results)
-    if not options.document:
-        print(text)
-        return
-    document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(text, BENCHMARK, options.document)
 
 
 def parse() -> argparse.Namespace:

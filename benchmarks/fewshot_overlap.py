@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from model_cards import between_markers
+from markers import show
 from options import make_parser, run_script
 
 from bio_xlstm.tasks.evaluate.facts import read_flat
@@ -32,12 +32,7 @@ def main() -> None:
         f"of its {len(assays)} assays, {sum(share > MOST for share in assays.values())} have more than {MOST:.0%} of "
         f"their molecules there.\n\n`benchmarks/fewshot_overlap.py`"
     )
-    if not options.document:
-        print(text)
-        return
-    document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(text, BENCHMARK, options.document)
 
 
 def overlap(folder: Path) -> tuple[int, int, dict[str, float]]:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from fewshot_protein_methods import METHODS, Scan, covered, predicted
 from fewshot_protein_scans import LONGEST, MOST_SCANS, read_scans
+from markers import show
 from measured import mean_interval, table
-from model_cards import between_markers
 from options import make_parser, run_script
 from report import describe_machine, keep
 from scipy.stats import spearmanr
@@ -44,12 +44,7 @@ def main() -> None:
     if options.data:
         measure(options)
     text = report(json.loads(options.results.read_text(encoding="utf-8")))
-    if not options.document:
-        print(text)
-        return
-    document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(text, BENCHMARK, options.document)
 
 
 def parse() -> argparse.Namespace:

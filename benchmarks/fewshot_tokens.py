@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from markers import show
 from measured import table
-from model_cards import between_markers
 from options import add_machine, make_parser, run_script
 from report import describe_machine, keep
 from sklearn.metrics import average_precision_score
@@ -106,12 +106,7 @@ def main() -> None:
     else:
         found = json.loads(options.json.read_text(encoding="utf-8"))
     text = report(found)
-    if not options.document:
-        print(text)
-        return
-    document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(between_markers(document, BENCHMARK, text), encoding="utf-8")
-    print(f"wrote {options.document}")
+    show(text, BENCHMARK, options.document)
 
 
 def parse() -> argparse.Namespace:

@@ -21,6 +21,7 @@ import language_models
 import molecules
 import perplexity
 import probes
+from markers import BEGIN, END, between_markers
 from measured import HASH, table
 from options import make_parser, run_script
 
@@ -31,7 +32,6 @@ from bio_xlstm.tasks.pretrain.card import QUALITY
 from bio_xlstm.tokenizers.tokenizer import counted
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- measured: {name} -->", "<!-- end of measured: {name} -->"
 OVERVIEW, MODELS = "overview", "models"
 # a comparison of shorter trainings was made to try the script out
 LEAST_STEPS = 500
@@ -275,15 +275,6 @@ def filled_card(text: str, model: SequenceModel, results: Sequence[dict[str, Any
         kept = text.split(QUALITY)[0] if measured else text
         text = f"{kept.rstrip()}\n\n{begin}\n{end}\n"
     return between_markers(text, model.name, sections(model, results, level=2))
-
-
-def between_markers(text: str, name: str, body: str) -> str:
-    """Replace what stands between the markers of a name."""
-    begin, end = (marker.format(name=name) for marker in (BEGIN, END))
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise SystemExit(f"the document needs one line {begin} and one line {end} after it")
-    before, after = text.split(begin)[0], text.split(end)[1]
-    return f"{before}{begin}\n\n{body}\n\n{end}{after}"
 
 
 if __name__ == "__main__":
