@@ -188,3 +188,36 @@ def test_the_token_level_form_is_trained_and_asked(run: Run, tmp_path: Path) -> 
     )
     run("fewshot_tokens", "--json", kept, "--document", document)
     assert printed.strip() in document.read_text() and "old" not in document.read_text()
+
+
+def test_the_official_folds_stand_beside_ours(run: Run, load: Load, tmp_path: Path, root: Path) -> None:
+    from bio_xlstm.tasks.in_context.recipe import read_learner_recipe
+
+    def rows(values: dict[str, list[float]]) -> list[dict[str, object]]:
+        return [
+            {"assay": name, "method": method, "support": size, "delta_auprc": value}
+            for method, reached in values.items()
+            for name, value in zip("ABC", reached, strict=True)
+            for size in (16, 64)
+        ]
+
+    seen, unseen = (
+        rows({"in-context": [0.4, 0.5, 0.1], "prior": [0.3, 0.3, 0.0]}),
+        rows({"in-context": [0.2] * 3}),
+    )
+    folder = tmp_path / "fewshot-official"
+    folder.mkdir()
+    found = {"steps": 9000, "known": {"A": 1.0, "B": 0.95, "C": 0.2}, "assays": seen}
+    (folder / "found.json").write_text(json.dumps(found))
+    learner = {"seeds": [0], "methods": {}, "seconds": {}, "results": [], "assays": unseen}
+    (tmp_path / "fsmol.learner.json").write_text(json.dumps(learner))
+    plain = {**learner, "assays": rows({"gaussian-process": [0.1] * 3})}
+    (tmp_path / "fsmol.gaussian-process.json").write_text(json.dumps(plain))
+    printed = run("fewshot_official", "--results", tmp_path)
+    assert "16: all (3) | 16: over 90% known (2) | 16: the others (1) | 64: all (3)" in printed
+    ours = next(line for line in printed.splitlines() if "trained on the official folds" in line)
+    assert [cell.split()[0] for cell in ours.split("|")[2:5]] == ["0.333", "0.450", "0.100"]
+    assert "chem-icl, trained on none of the molecules | 0.200" in printed and "9,000 steps" in printed
+    recipe = read_learner_recipe(root / "recipes" / "chem-icl.toml")
+    asked = load("fewshot_official").official(recipe, 9000)
+    assert asked.data.known_molecules and not recipe.data.known_molecules and asked.training.steps == 9000
