@@ -29,6 +29,8 @@ from bio_xlstm.tasks.fewshot.request import LEARNER, FewshotRequest
 from bio_xlstm.tasks.fewshot.run import evaluate_fewshot
 
 BENCHMARK, LIBRARY, PUBLISHED = "fewshot", "library", "published"
+# where fewshot_official.py keeps what it found
+OFFICIAL = "fewshot-official"
 
 
 def main() -> None:
@@ -39,7 +41,8 @@ def main() -> None:
         measure_all(options)
     found = {name: content for name in SETS if (content := joined(options.results, name))}
     library, others = (earlier(options.results / f"{name}.json") for name in (LIBRARY, PUBLISHED))
-    text = report(found, library, (others or {}).get("means", {}))
+    official = earlier(options.results / OFFICIAL / "found.json")
+    text = report(found, library, (others or {}).get("means", {}), official)
     show(f"{text}\n\n`benchmarks/fewshot.py`, {source(found)}", BENCHMARK, options.document)
 
 

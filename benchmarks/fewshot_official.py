@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fewshot import earlier, joined, request_for
+from fewshot import OFFICIAL, earlier, joined, request_for
 from fewshot_overlap import MOST, overlap
 from fewshot_report import OURS, PRIOR, SIMILARITY
 from fewshot_sets import SETS
@@ -31,7 +31,6 @@ from bio_xlstm.tasks.fewshot.run import evaluate_fewshot
 from bio_xlstm.tasks.in_context.recipe import LearnerRecipe, read_learner_recipe
 from bio_xlstm.tasks.in_context.training import train_learner
 
-BENCHMARK = "fewshot-official"
 RECIPE = Path(__file__).parents[1] / "recipes" / "chem-icl.toml"
 FOLD, METRIC, SIZES = "fsmol", "delta_auprc", (16, 64)
 ROWS = {
@@ -46,11 +45,11 @@ def main() -> None:
     """Train and measure what is missing, and print the table or put it into a document."""
     options = parse()
     torch.set_num_threads(options.threads)
-    folder = options.results / BENCHMARK
+    folder = options.results / OFFICIAL
     if options.data:
         measure(folder, options)
     text = report(json.loads((folder / "found.json").read_text(encoding="utf-8")), options.results)
-    show(text, BENCHMARK, options.document)
+    show(text, OFFICIAL, options.document)
 
 
 def parse() -> argparse.Namespace:

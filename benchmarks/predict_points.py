@@ -1,6 +1,6 @@
 """Measure what `predict --points` saves: one library of molecules, scored from two supports by whole runs.
 
-    python benchmarks/predict_points.py [LIBRARY.smi] [--limit N] [--threads N]
+    python benchmarks/predict_points.py LIBRARY.smi [--limit N] [--threads N]
 
 The supports are the library's first molecules with labels that mean nothing.
 """
@@ -42,14 +42,13 @@ def main() -> None:
     print(f"| {len(molecules):,} molecules | seconds |\n|---|---|")
     for words, seconds in runs.items():
         print(f"| {words} | {seconds:.1f} |")
-    print(f"\n{size / len(molecules) / 1000:.1f} KB per molecule in the file")
+    print(f"\n{size / len(molecules) / 1000:.1f} KB in the file per molecule of the library")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    examples = Path(__file__).parent.parent / "examples" / "molecules.smi"
-    parser.add_argument("library", nargs="?", default=str(examples), help="molecules [examples]")
+    parser.add_argument("library", help="some thousand molecules")
     parser.add_argument("--limit", type=int, default=30_000, help="molecules at most [%(default)s]")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads [%(default)s]")
     return parser.parse_args()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.substitutions import CODES, substitutions
+from bio_xlstm.in_context.substitutions import substitutions
+from bio_xlstm.in_context.template import common_letters
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -42,10 +43,7 @@ class Reference(NamedTuple):
     @classmethod
     def of(cls, codes: Tensor) -> "Reference":
         """Take at every place the letter that most of the examples (N, L) have there."""
-        counts = torch.zeros(codes.shape[1], CODES).scatter_add_(
-            1, codes.T, torch.ones(codes.shape[1], len(codes))
-        )
-        found = counts.argmax(1)
+        found = common_letters(codes)
         return cls(found, (codes != found).any(0).nonzero()[:, 0])
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 # letters of a sequence that a point holds
 LETTERS = 2048
+# bases that face each other
+COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
 def letters(texts: Sequence[str]) -> np.ndarray:

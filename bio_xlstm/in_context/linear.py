@@ -24,13 +24,14 @@ from bio_xlstm.in_context.sequence_points import SequencePoints, width
 from bio_xlstm.in_context.sequence_process import common_length, solve_sequences
 from bio_xlstm.in_context.sketch import sketch_words
 from bio_xlstm.in_context.substitutions import CODES, codes_of
+from bio_xlstm.in_context.template import Template
 from bio_xlstm.in_context.view import View
 
 if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
 # of everything here that decides an answer, beside the weights of the language model
-_VERSION = "linear 3"
+_VERSION = "linear 4"
 # what turns answers around 0, for classes of -1 and 1, into log-odds before a temperature is known
 _LOG_ODDS = 3.0
 # a support of one class alone does not promise it
@@ -44,8 +45,8 @@ _SUMMED = 512
 class LinearState(NamedTuple):
     """Hold what B supports leave behind; its size does not depend on how many examples were read.
 
-    There are two solutions: for sequences of the length that most examples have, and for all others, without letters by
-    place.
+    There are two solutions: for variants of the one sequence that most examples are variants of, and for all others,
+    without letters by place.
     """
 
     task: str
@@ -53,6 +54,8 @@ class LinearState(NamedTuple):
     bias: Tensor  # (B, 2) float64
     effects: Tensor  # (B, LETTERS, CODES) float32, what every letter adds to the first solution
     length: Tensor  # (B,) int64, where the first solution holds; -1 where it does nowhere
+    template: Tensor  # (B, LETTERS) uint8, codes of the sequence that variants are told apart by
+    most: Tensor  # (B,) int64, letters by which a variant may differ from it
     centre: Tensor  # (B, E) float64, of the embeddings
     spread: Tensor  # (B,) float64, what centred embeddings are divided by
     root: Tensor  # (B, E, E) float32
@@ -146,8 +149,8 @@ class LinearLearner:
         opened = self.opened(points)
         numbers = torch.cat([view.double() for view in opened.views], -1)  # (B or 1, M, F)
         both = _times(numbers, state.weights) - state.bias[..., None]  # (B, 2, M)
-        fits = opened.lengths == state.length[:, None]  # (B, M)
-        found = torch.where(fits, both[:, 0] + _effects(opened, state), both[:, 1])
+        effects, fits = _effects(opened, state, self.kind)
+        found = torch.where(fits, both[:, 0] + effects, both[:, 1])
         base = state.base[:, None]
         if state.task == "binary":
             found, prior = _LOG_ODDS * found + base, base
@@ -171,10 +174,18 @@ def _read(points: SequencePoints, kind: str, wanted: Wanted, like: LinearState |
     """Read one support of N points: the parts of its state that are not about labels alone."""
     views, length = _views(points), common_length(points.lengths)
     others = alike = solve_sequences(views, None, wanted, _known(like, 1, len(views)))
+    template, most = torch.zeros(LETTERS, dtype=torch.uint8), 0
     if length is not None:
-        some = points.lengths == length
-        own, counted = (points, wanted) if some.all() else (points[some], wanted.only(some))
-        changes = Changes(codes_of(own.letters[:, :length]), kind)
+        same = (points.lengths == length).nonzero()[:, 0]
+        codes = codes_of(points.letters[same, :length])
+        found = Template.of(codes, kind)
+        codes, variants = found.compare(codes, kind)
+        some = same[variants]
+        own, counted = (
+            (points, wanted) if len(some) == len(points.lengths) else (points[some], wanted.only(some))
+        )
+        changes = Changes(codes[variants], kind)
+        template[:length], most = changes.reference.codes, found.most
         mixture = None if like is None or like.length[0] != length else _known(like, 0)
         alike = solve_sequences(_views(own), changes, counted, mixture)
     solved, known = (alike, others), views[0]
@@ -183,6 +194,8 @@ def _read(points: SequencePoints, kind: str, wanted: Wanted, like: LinearState |
         "bias": torch.stack([one.bias for one in solved]),
         "effects": _widened(alike.effects),
         "length": torch.tensor(-1 if length is None else length),
+        "template": template,
+        "most": torch.tensor(most),
         "centre": known.centre,
         "spread": known.scale,
         "root": known.covariance_root(alike.mixture.shares[0], alike.mixture.noise),
@@ -210,32 +223,42 @@ def _widened(effects: Tensor | None) -> Tensor:
     return found
 
 
-def _effects(points: SequencePoints, state: LinearState) -> Tensor:
-    """Return what the letters of queries (B or 1, M) add to the answers of B states: (B, M), 0 for other lengths."""
+def _effects(points: SequencePoints, state: LinearState, kind: str) -> tuple[Tensor, Tensor]:
+    """Return what the letters of queries (B or 1, M) add to the answers of B states, and where that holds: (B, M)."""
     found = torch.zeros(len(state.length), points.lengths.shape[-1], dtype=torch.float64)
-    for length in state.length.unique().tolist():
+    fits = torch.zeros_like(found, dtype=torch.bool)
+    # most states are about variants of one sequence
+    key = torch.cat([state.length[:, None], state.most[:, None], state.template.long()], 1)
+    for one, which in zip(*_distinct(key), strict=True):
+        length, most = one[:2].tolist()
         if length < 0:
             continue
-        states = (state.length == length).nonzero()[:, 0]
-        tables = state.effects[states, :length]
+        template, tables = Template(one[2 : 2 + length], most), state.effects[which, :length]
         if len(points.lengths) == 1:
-            found[states] = _summed(points[0], length, tables)
+            found[which], fits[which] = _summed(points[0], template, tables, kind)
         else:
-            for place, table in zip(states.tolist(), tables, strict=True):
-                found[place] = _summed(points[place], length, table[None])[0]
-    return found
+            for place, table in zip(which.tolist(), tables, strict=True):
+                sums, fits[place] = _summed(points[place], template, table[None], kind)
+                found[place] = sums[0]
+    return found, fits
 
 
-def _summed(points: SequencePoints, length: int, tables: Tensor) -> Tensor:
-    """Sum effects (B, length, CODES) over the letters of those of M points that have this length: (B, M)."""
+def _distinct(rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the different rows (G, W) of some (B, W), and for each where it stands."""
+    found, which = rows.unique(dim=0, return_inverse=True)
+    return found, [(which == number).nonzero()[:, 0] for number in range(len(found))]
+
+
+def _summed(points: SequencePoints, template: Template, tables: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    """Sum effects (B, L, CODES) over the letters of those of M points that are variants: (B, M) and (M,)."""
     found = torch.zeros(len(tables), len(points.lengths), dtype=torch.float64)
-    fits = (points.lengths == length).nonzero()[:, 0]
+    fits, length = torch.zeros_like(points.lengths, dtype=torch.bool), len(template.codes)
     places = torch.arange(length) * CODES
-    for some in fits.split(_SUMMED):
-        which = codes_of(points.letters[some, :length]) + places
-        sums = embedding_bag(which, tables.flatten(1).T.contiguous(), mode="sum")
+    for some in (points.lengths == length).nonzero()[:, 0].split(_SUMMED):
+        codes, fits[some] = template.compare(codes_of(points.letters[some, :length]), kind)
+        sums = embedding_bag(codes + places, tables.flatten(1).T.contiguous(), mode="sum")
         found[:, some] = sums.T.double()
-    return found
+    return found, fits
 
 
 def _times(numbers: Tensor, weights: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ from bio_xlstm.in_context.process import SLOTS
 from bio_xlstm.in_context.view import View
 
 _JUDGED, _SLOTS = slice(0, JUDGED), slice(0, SLOTS)
+# times the usual size of a kernel that one example counts at most: that of four times as many changes
+_UNUSUAL = 16.0
 
 
 class Solution(NamedTuple):
@@ -80,8 +82,10 @@ def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> Mixture:
     judged = wanted.first(JUDGED)
     known = judged.telling[0]
     kernels = torch.cat([source.kernels(_JUDGED) for source in sources])[:, known][:, :, known]
-    sizes = kernels.diagonal(dim1=1, dim2=2).mean(1)
-    sizes = torch.where(sizes > 0, sizes, 1.0)
+    own = kernels.diagonal(dim1=1, dim2=2)
+    # one example with many more changes than the others does not say how large a kernel is
+    usual = torch.where(own > 0, own, torch.nan).nanmedian(1, keepdim=True).values
+    sizes = torch.minimum(own, _UNUSUAL * usual).mean(1).nan_to_num(1.0)
     kernels = (
         kernels - kernels.mean(1, keepdim=True) - kernels.mean(2, keepdim=True) + kernels.mean((1, 2), True)
     )

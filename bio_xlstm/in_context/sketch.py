@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bio_xlstm.in_context.letters import COMPLEMENT
+
 WORDS = 1024
 # residues or bases in a word
 WORD = {"protein": 3, "dna": 6}
@@ -16,7 +18,6 @@ _BLOCK = 512
 _LARGEST = np.iinfo(np.int16).max
 Numbered = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 """sequences (N) -> (L,) which of them, (L,) numbers of what is found there"""
-_COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
 def sketch_words(texts: Sequence[str], kind: str) -> np.ndarray:
@@ -72,7 +73,7 @@ def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
 def _complement(codes: np.ndarray) -> np.ndarray:
     """Return the letters opposite to those of DNA."""
     found = codes.copy()
-    for one, other in _COMPLEMENT.items():
+    for one, other in COMPLEMENT.items():
         found[codes == ord(one)] = ord(other)
     return found
 

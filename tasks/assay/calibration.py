@@ -170,7 +170,9 @@ def _quantile(residuals: np.ndarray, coverage: float, *, interpolated: bool) -> 
     if rank > len(residuals):
         return float("inf")
     below, above = np.partition(residuals, [max(rank - 2, 0), rank - 1])[[max(rank - 2, 0), rank - 1]]
-    return float(above - (rank - place) * (above - below) if interpolated else above)
+    if not interpolated or not np.isfinite(above):
+        return float(above)
+    return float(above - (rank - place) * (above - below))
 
 
 def _staircase(chances: np.ndarray, values: np.ndarray) -> tuple[list[float], list[float]]:

@@ -81,13 +81,13 @@ def open_job(request: InContextRequest, say: Say) -> InContextJob:
         source = open_source(request)
         check_library(source, kind, request, asked, held.path if held else None)
         learner = load_learner(name, device=request.device, dtype=request.dtype, backend=request.backend)
+        points = None
+        if request.points is not None:
+            points = PointFile(request.points, learner, dtype_name(request.dtype))
+            points.check()
         opened = _opened(learner, request, held, asked, say)
     language_model = learner.language_model
     budget = batch_tokens(request, language_model)
-    points = None
-    if request.points is not None:
-        points = PointFile(request.points, learner, dtype_name(request.dtype))
-        points.check()
     worker = _worker(opened, request, budget, say)
     provenance = describe(request, source, language_model, name, form, budget)
     provenance = replace(

@@ -5,7 +5,7 @@ It is an SQLite database, so that several runs can use it at once, and a run tha
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -36,13 +36,15 @@ class PointFile:
         }  # fmt: skip
 
     def check(self) -> None:
-        """Refuse what cannot be used before anything is computed.
+        """Refuse what cannot be used before anything is computed; nothing is made or changed.
 
         ConfigError where the file was made by another learner or in another precision, InputError where it is no file
         of points, OutputError where it cannot be made.
         """
         if self.path.exists():
-            _ = self._database
+            with self._said(), closing(self._connect("rw")) as database:
+                if not _is_empty(database):
+                    self._compare(database)
         elif not self.path.parent.is_dir():
             raise OutputError(f"{self.path}: there is no folder {self.path.parent}")
 
@@ -65,15 +67,19 @@ class PointFile:
     def _point(self, key: bytes) -> bytes | None:
         """Return the bytes of one point; None where there is none."""
         row = self._database.execute("SELECT point FROM points WHERE sequence = ?", (key,)).fetchone()
-        return None if row is None else row[0]
+        if row is None:
+            return None
+        if not isinstance(row[0], bytes) or len(row[0]) != self.width:
+            raise self._wrong("a point has another size")
+        return row[0]
 
     @cached_property
     def _database(self) -> sqlite3.Connection:
         """Open the file, or make it."""
         with self._said():
-            database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            database = self._connect("rwc")
             # a full file may be one that can only be read
-            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if _is_empty(database):
                 with database:
                     database.execute("BEGIN IMMEDIATE")
                     for statement in _TABLES:
@@ -82,11 +88,16 @@ class PointFile:
             self._compare(database)
         return database
 
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        """Connect to the file: for reading and writing ("rw"), or so that it is made as well ("rwc")."""
+        where = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(where, uri=True, timeout=_PATIENCE, isolation_level=None)
+
     def _compare(self, database: sqlite3.Connection) -> None:
         """Refuse a file that holds something else than is wanted."""
         kept = dict(database.execute("SELECT name, value FROM facts"))
-        if kept.get("format") != _FORMAT:
-            raise InputError(f"--points {self.path} is no file of points")
+        if kept.get("format") != _FORMAT or not kept.keys() >= self.facts.keys():
+            raise self._wrong("it does not say what it holds")
         if kept["weights"] != self.facts["weights"]:
             raise ConfigError(
                 f"--points {self.path} holds points of {kept['learner']} ({kept['weights'][:12]}), not of "
@@ -103,10 +114,23 @@ class PointFile:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                raise InputError(f"--points {self.path} is no file of points") from None
+            if "no such" in str(error):
+                raise self._wrong(str(error)) from None
+            if "locked" in str(error):
+                raise OutputError(
+                    f"--points {self.path} was held by another run for {_PATIENCE:.0f} seconds; repeat the command "
+                    "later: finished work is kept"
+                ) from None
             raise OutputError(f"--points {self.path} cannot be written: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"--points {self.path} is no file of points, or a damaged one ({error})"
-            ) from None
+            raise self._wrong(str(error)) from None
+
+    def _wrong(self, reason: str) -> InputError:
+        """Say that the file is none of points."""
+        return InputError(f"--points {self.path} is no file of points, or a damaged one ({reason})")
+
+
+def _is_empty(database: sqlite3.Connection) -> bool:
+    """Tell whether a database holds nothing at all."""
+    count: int = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return not count

@@ -18,7 +18,8 @@ class AssayFiles:
     train: str
     validation: str
     held_apart: tuple[str, ...] = ()
-    """Files of molecules that are evaluated later: training sees none of them, nor those of `validation`."""
+    """Files of molecules that are evaluated later: training sees none of them, nor those of `validation`, unless they
+    are known molecules."""
     known_molecules: bool = False
     """Whether molecules of `validation` stay in training assays that measured them, too, as in the official folds of
     FS-Mol: numbers compare with those published for them then, and say little about molecules never measured."""

@@ -9,6 +9,8 @@ from bio_xlstm.models.directory import DEFAULT_MODELS
 from bio_xlstm.tasks.choices import PREDICT_FORMATS
 from bio_xlstm.tasks.files.request import FileRequest
 from bio_xlstm.tasks.in_context.trust import check_coverage
+from bio_xlstm.tasks.writers.issues import issues_path
+from bio_xlstm.tasks.writers.result import beside_record
 
 COVERAGE = 0.9
 
@@ -68,8 +70,9 @@ class InContextRequest(FileRequest):
         """Refuse a file of points whose name is another file's."""
         if self.points in ("", "-"):
             raise ConfigError(f"--points {self.points!r} names no file")
-        if Path(str(self.points)).absolute() == Path(self.output).absolute():
-            raise ConfigError("--points and -o name the same file")
+        output, points = Path(self.output), Path(str(self.points)).resolve()
+        if points in (path.resolve() for path in (output, issues_path(output), beside_record(output))):
+            raise ConfigError(f"--points {self.points} names a file that -o {self.output} writes")
 
     def settings(self) -> dict[str, str]:
         """Return the options that decide the content of the output, under their names on the command line."""

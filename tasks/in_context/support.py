@@ -8,11 +8,14 @@ import torch
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.in_context.labels import Labels
-from bio_xlstm.in_context.letters import LETTERS
+from bio_xlstm.in_context.letters import LETTERS, letters
 from bio_xlstm.in_context.sequence_process import common_length
+from bio_xlstm.in_context.substitutions import codes_of
+from bio_xlstm.in_context.template import Template
 from bio_xlstm.tasks.assay.assay import Issue
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.repeats import Example, merge_repeats
+from bio_xlstm.tokenizers.tokenizer import counted
 
 # issues that messages name one by one
 _SHOWN = 5
@@ -110,7 +113,7 @@ def make_support(
     if task.numeric and (relations != 0).all():
         also.append("no value is more than a bound: bounds are taken for values")
     if kind != "smiles":
-        also += _of_lengths([len(one.sequence) for one in found])
+        also += _of_lengths([one.sequence for one in found], kind)
     return Support(
         source=source,
         names=[one.name for one in found],
@@ -124,18 +127,34 @@ def make_support(
     )
 
 
-def _of_lengths(lengths: Sequence[int]) -> list[str]:
+def _of_lengths(sequences: Sequence[str], kind: str) -> list[str]:
     """Say which sequences of proteins or DNA are not compared letter by letter, where most are."""
+    lengths = [len(one) for one in sequences]
     length = common_length(torch.tensor(lengths))
-    others = sum(one != length for one in lengths)
-    if length is not None and others:
-        return [
-            f"most sequences have {length:,} letters, {others:,} of {len(lengths):,} another number: only queries of "
-            f"{length:,} are compared letter by letter"
-        ]
+    if length is not None:
+        return _of_variants([one for one in sequences if len(one) == length], len(sequences), kind)
     if len(lengths) > 1 and len(set(lengths)) == 1 and lengths[0] > LETTERS:
         return [f"sequences of more than {LETTERS:,} letters are not compared letter by letter"]
     return []
+
+
+def _of_variants(same: Sequence[str], count: int, kind: str) -> list[str]:
+    """Say which sequences are not compared letter by letter where those of one length are, of so many in all."""
+    length, found = len(same[0]), []
+    if len(same) < count:
+        found.append(
+            f"most sequences have {length:,} letters, {count - len(same):,} of {count:,} another number: only queries "
+            f"of {length:,} are compared letter by letter"
+        )
+    codes = codes_of(torch.from_numpy(letters(same))[:, :length])
+    template = Template.of(codes, kind)
+    others = int((~template.compare(codes, kind)[1]).sum())
+    if others:
+        found.append(
+            f"{counted(others, 'sequence')} of {length:,} letters {'differs' if others == 1 else 'differ'} from the "
+            f"others in more than {template.most:,}, and {'is' if others == 1 else 'are'} not compared letter by letter"
+        )
+    return found
 
 
 def _examples(count: int) -> str:

@@ -55,7 +55,8 @@ class Corpus(NamedTuple):
 
     train: AssayTable
     weighed: list[Assay]
-    """those that the parts of answers are weighed on; none shares a molecule with those of `train`"""
+    """those that the parts of answers are weighed on; none shares a molecule with those of `train`, unless the recipe
+    asks for known molecules"""
     described: Described
     held_out: HeldOut
 

@@ -71,7 +71,8 @@ def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path
     assert f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in printed
     assert "| kNN | 0.200 | 0.200 | not measured |" in printed
     assert "| hydrolase (1) |" in printed
-    assert "| ΔAUC-PR of 0.22 at support 16 | not measured |  |" in printed
+    for folds in ("none of the molecules", "the official folds"):
+        assert f"| ΔAUC-PR of 0.22 at support 16, trained on {folds} | not measured |  |" in printed
     assert "## MoleculeACE: numbers, with activity cliffs" in printed
     before = (tmp_path / "results" / "fsmol.neighbours.json").read_bytes()
     document = tmp_path / "d.md"
@@ -134,13 +135,18 @@ def test_demands_are_judged(load: Load) -> None:
         for name, values in each.items()
     ]
     found = {"fsmol": {"results": results, "assays": rows, "methods": each}}
-    text = report.asked(found, None)
+    official = {
+        "assays": [{"method": "in-context", "support": 64, "delta_auprc": value} for value in (0.2, 0.3)]
+    }
+    text = report.asked(found, None, official)
     assert "| 0.250; best baseline forest 0.173; ahead by +0.077 (" in text
     lines = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in text.splitlines()}
-    assert lines["ΔAUC-PR of 0.22 at support 16"] == "yes"
+    assert lines["ΔAUC-PR of 0.22 at support 16, trained on none of the molecules"] == "yes"
     assert lines["clearly above its own prior at support 16"] == "yes"
     assert lines["permuted labels bring it to the prior or below at support 16"] == "yes"
-    assert lines["ΔAUC-PR of 0.29 at support 64"] == ""
+    assert lines["ΔAUC-PR of 0.29 at support 64, trained on none of the molecules"] == ""
+    assert lines["ΔAUC-PR of 0.22 at support 16, trained on the official folds"] == ""
+    assert lines["ΔAUC-PR of 0.29 at support 64, trained on the official folds"] == "no"
 
 
 def test_a_state_has_a_bound(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +160,7 @@ def test_a_state_has_a_bound(load: Load, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [state["support"] for state in found["states"]] == [16, 30, 40, 1024]
     sizes = [state["bytes"] for state in found["states"]]
     assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
-    text = load("fewshot_report").asked({}, found)
+    text = load("fewshot_report").asked({}, found, None)
     lines = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in text.splitlines()}
     assert lines["state size independent of the support; 1,000 examples work"] == "no"
     assert lines["a bound that no support exceeds"] == "yes"

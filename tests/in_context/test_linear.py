@@ -379,3 +379,45 @@ def test_dna_and_its_other_strand() -> None:
     learner = LinearLearner(model.eval())
     points = learner.opened(learner.encode(["ACGTTTGACCA", "TGGTCAAACGT"]))
     assert learner.kind == "dna" and torch.equal(points.words[0], points.words[1])
+
+
+def test_variants_of_dna_on_either_strand() -> None:
+    """A labelled sequence and its reverse complement are answered alike, wherever the examples stand."""
+    model = bx.build(
+        "dna", dim=16, blocks=1, heads=2, seed=0, reverse_complement="equivariant", objective="masked"
+    )
+    learner, draw = LinearLearner(model.eval().requires_grad_(False)), np.random.default_rng(0)
+    wild = draw.choice(list("ACGT"), 60)
+    known = []
+    for _ in range(24):
+        one = wild.copy()
+        one[draw.choice(60, 3, replace=False)] = draw.choice(list("ACGT"), 3)
+        known.append("".join(one))
+    turned = [text[::-1].translate(str.maketrans("ACGT", "TGCA")) for text in known]
+    labels = labelled(24)
+    state = learner.read_support(learner.encode(known)[None], labels)
+    found, other = (learner.answer(learner.encode(some)[None], state).value for some in (known, turned))
+    torch.testing.assert_close(found, other, rtol=1e-4, atol=1e-5)
+    mixed = [texts[place % 2] for place, texts in enumerate(zip(known, turned, strict=True))]
+    again = learner.read_support(learner.encode(mixed)[None], labels)
+    torch.testing.assert_close(
+        learner.answer(learner.encode(known)[None], again).value, found, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_stray_sequence_does_not_speak_of_letters(learner: LinearLearner) -> None:
+    """Variants learn of each other as they do without it, and it is answered as one of another length is."""
+    texts, stray = variants(30, length=40), "".join(np.random.default_rng(7).choice(list(LETTERS), 40))
+    points, labels = learner.encode([*texts, stray]), labelled(31)
+    whole = learner.read_support(points[None], labels)
+    alone = learner.read_support(points[None, :30], Labels.of_numbers(labels.values[:, :30]))
+    ranks = [
+        learner.answer(learner.encode(variants(9, length=40, seed=3))[None], state).value[0].argsort()
+        for state in (whole, alone)
+    ]
+    assert torch.equal(*ranks)
+    assert whole.most.item() == 20 and whole.length.item() == 40
+    longer = learner.encode([stray, stray[:-1]])
+    both = learner.answer(longer[None], whole).value[0]
+    effects = LinearState(*whole)._replace(effects=whole.effects + 100)
+    torch.testing.assert_close(learner.answer(longer[None], effects).value[0], both)

@@ -61,6 +61,8 @@ def test_an_interpolated_radius_holds_no_more_than_asked_for() -> None:
     # of the numbers 1 to n, the place is the radius
     assert [radius(rows, 0.9) for rows in (8, 9, 16, 64)] == pytest.approx([np.inf, 9, 15.3, 58.5])
     assert radius(1, 0.4) == 1
+    endless = np.array([[1.0]] * 8 + [[np.inf]])
+    assert Conformal.fit(endless, np.zeros((9, 1)), interpolated=True).radii.tolist() == [np.inf]
     draw = np.random.default_rng(0)
     learned, asked = (np.abs(draw.normal(size=(rows, 20_000))) for rows in (16, 40))
     shares = {

@@ -1,6 +1,6 @@
 """Points kept from run to run: what is there is not computed again, and answers stay what they are."""
 
-import os
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from bio_xlstm.errors import ConfigError, InputError, OutputError
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.tasks.files.estimate import dry_run
+from bio_xlstm.tasks.in_context import point_file
 from bio_xlstm.tasks.in_context.job import open_job, predict_in_context
 from bio_xlstm.tasks.in_context.learners import load_learner
 from bio_xlstm.tasks.in_context.point_file import PointFile
@@ -92,8 +93,12 @@ def request(tmp_path: Path, learner: str, **options: str) -> InContextRequest:
 
 
 def test_predictions_are_the_same(tiny_learner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "library.points"
     dry_run(open_job(request(tmp_path, tiny_learner), lambda line: None))
-    assert not (tmp_path / "library.points").exists()
+    assert not path.exists()
+    path.touch()
+    dry_run(open_job(request(tmp_path, tiny_learner), lambda line: None))
+    assert path.stat().st_size == 0
     predict_in_context(request(tmp_path, tiny_learner))
     before = (tmp_path / "out.csv").read_bytes()
     encoded: list[str] = []
@@ -136,14 +141,56 @@ def test_what_is_refused(
         PointFile(str(path), learner).encode(["CCO"], learner.encode)
 
 
-def test_another_database_is_left_alone(learner: InContextModel, tmp_path: Path) -> None:
-    import sqlite3
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("DELETE FROM facts WHERE name = 'weights'", "it does not say what it holds"),
+        ("UPDATE points SET point = x'00ff'", "a point has another size"),
+        ("UPDATE points SET point = 'text'", "a point has another size"),
+        ("ALTER TABLE facts RENAME COLUMN name TO title", "no such column: name"),
+        ("DROP TABLE points", "no such table: points"),
+    ],
+)
+def test_a_database_that_was_changed(
+    learner: InContextModel, tmp_path: Path, statement: str, reason: str
+) -> None:
+    path = tmp_path / "library.points"
+    PointFile(str(path), learner).encode(["CCO"], learner.encode)
+    with sqlite3.connect(path) as database:
+        database.execute(statement)
+    with pytest.raises(InputError, match=rf"is no file of points, or a damaged one \({reason}\)"):
+        PointFile(str(path), learner).encode(["CCO"], learner.encode)
 
+
+def test_another_run_that_does_not_let_go(
+    learner: InContextModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(point_file, "_PATIENCE", 0.0)
+    path = tmp_path / "library.points"
+    kept = PointFile(str(path), learner)
+    kept.encode(["CCO"], learner.encode)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(OutputError, match="was held by another run for 0 seconds; repeat the command later"):
+        kept.encode(["CCN"], learner.encode)
+    other.close()
+    kept.encode(["CCN"], learner.encode)
+
+
+def test_a_name_that_means_memory_is_a_file(
+    learner: InContextModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PointFile(":memory:", learner).encode(["CCO"], learner.encode)
+    assert (tmp_path / ":memory:").stat().st_size > 0
+
+
+def test_another_database_is_left_alone(learner: InContextModel, tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE mine (x)")
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"other.db is no file of points$"):
+    with pytest.raises(InputError, match=r"other.db is no file of points, or a damaged one"):
         PointFile(str(path), learner).check()
     assert path.read_bytes() == before
 
@@ -151,15 +198,11 @@ def test_another_database_is_left_alone(learner: InContextModel, tmp_path: Path)
 def test_a_file_that_can_only_be_read(
     learner: InContextModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3
-
     path, compute = tmp_path / "library.points", Counting(learner)
     PointFile(str(path), learner).encode(["CCO"], learner.encode)
-    plain = sqlite3.connect
     # whoever may do everything can write to any file
-    monkeypatch.setattr(
-        sqlite3, "connect", lambda name, **options: plain(f"file:{name}?mode=ro", uri=True, **options)
-    )
+    connect = PointFile._connect
+    monkeypatch.setattr(PointFile, "_connect", lambda self, mode: connect(self, "ro"))
     shared = PointFile(str(path), learner)
     shared.check()
     shared.encode(["CCO"], compute)
@@ -170,9 +213,17 @@ def test_a_file_that_can_only_be_read(
 
 @pytest.mark.parametrize(
     ("points", "message"),
-    [("", "--points '' names no file"), ("-", "names no file"), ("out.csv", "--points and -o name the same")],
+    [
+        ("", "--points '' names no file"),
+        ("-", "names no file"),
+        ("out.csv", "--points out.csv names a file that -o"),
+        ("../{folder}/out.csv", "names a file that -o"),
+        ("link.csv", "names a file that -o"),
+        ("out.csv.issues.csv", "names a file that -o"),
+    ],
 )
 def test_names(points: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.csv").symlink_to("out.csv")
     with pytest.raises(ConfigError, match=message):
-        request(tmp_path, "any", points=points, output=os.path.join(str(tmp_path), "out.csv"))
+        request(tmp_path, "any", points=points.format(folder=tmp_path.name), output=str(tmp_path / "out.csv"))

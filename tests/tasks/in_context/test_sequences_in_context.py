@@ -164,6 +164,11 @@ def test_what_is_not_compared_letter_by_letter_is_said(tiny_models: dict[str, st
     ):
         regressor.fit([text + "G" * (n < 2) for n, text in enumerate(KNOWN)], effects(KNOWN))
     assert regressor.state_.states.length.eq(32).all()  # type: ignore[attr-defined]
+    with pytest.warns(
+        UserWarning,
+        match="1 sequence of 32 letters differs from the others in more than 16, and is not compared",
+    ):
+        regressor.fit([*KNOWN[1:], "X" * 32], effects(KNOWN))
     with pytest.warns(UserWarning, match="more than 2,048 letters are not compared"):
         regressor.fit([text * 65 for text in KNOWN[:4]], effects(KNOWN[:4]))
     with warnings.catch_warnings():
