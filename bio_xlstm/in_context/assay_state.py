@@ -54,7 +54,10 @@ class AssayState:
             plain = {name.removeprefix(_TABLE): table for name, table in tables.items()}
             return cls(states, json.loads(metadata["facts"]), plain, metadata["model_hash"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path} is not a whole assay state: {error} is missing or wrong") from None
+            raise ModelError(
+                f"{path} is not a whole assay state, or one of another version: {error} is missing or wrong; build it "
+                "again"
+            ) from None
 
     def refuse_other(self, model_hash: str, name: str) -> None:
         """Raise ModelError where another learner made this state."""

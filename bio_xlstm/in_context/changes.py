@@ -41,9 +41,9 @@ class Reference(NamedTuple):
     varied: Tensor  # (Q,) int64, places at which any of the examples has another letter
 
     @classmethod
-    def of(cls, codes: Tensor) -> "Reference":
-        """Take at every place the letter that most of the examples (N, L) have there."""
-        found = common_letters(codes)
+    def of(cls, codes: Tensor, common: Tensor | None = None) -> "Reference":
+        """Take a sequence (L,) for examples (N, L); or, at every place, the letter that most of them have there."""
+        found = common_letters(codes) if common is None else common
         return cls(found, (codes != found).any(0).nonzero()[:, 0])
 
 
@@ -77,8 +77,9 @@ class Changes:
 
     expected = _EXPECTED.flatten()
 
-    def __init__(self, codes: Tensor, kind: str) -> None:
-        self.reference, self.known = Reference.of(codes), substitutions(kind)
+    def __init__(self, codes: Tensor, kind: str, common: Tensor | None = None) -> None:
+        """Take codes, and the sequence (L,) that they are told apart by where it is known."""
+        self.reference, self.known = Reference.of(codes, common), substitutions(kind)
         self.places = torch.stack([self._alike(name) for name in PLACES])  # (5, L, Q)
         self.features = self._features(codes)
 

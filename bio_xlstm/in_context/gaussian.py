@@ -49,8 +49,10 @@ class Wanted(NamedTuple):
         return Wanted(right, relations, telling(right, relations), self.middle)
 
     def only(self, some: Tensor) -> "Wanted":
-        """Take those examples (N,) bool of every support that are meant."""
-        return Wanted(self.right[:, some], self.relations[:, some], self.telling[:, some], self.middle)
+        """Take those examples, (N,) bool or their numbers, of every support that are meant, around their own middle."""
+        right, relations, known = (part[:, some] for part in (self.right, self.relations, self.telling))
+        apart = torch.where(known, right, 0.0).sum(1) / known.sum(1).clamp_min(1)
+        return Wanted(right - apart[:, None], relations, known, self.middle + apart)
 
     def of_support(self, place: int) -> "Wanted":
         """Take one of the supports (B = 1)."""

@@ -178,16 +178,18 @@ def _read(points: SequencePoints, kind: str, wanted: Wanted, like: LinearState |
     if length is not None:
         same = (points.lengths == length).nonzero()[:, 0]
         codes = codes_of(points.letters[same, :length])
-        found = Template.of(codes, kind)
+        found = Template.of(codes, kind, _seed(like, length))
         codes, variants = found.compare(codes, kind)
         some = same[variants]
         own, counted = (
             (points, wanted) if len(some) == len(points.lengths) else (points[some], wanted.only(some))
         )
-        changes = Changes(codes[variants], kind)
-        template[:length], most = changes.reference.codes, found.most
+        changes = Changes(codes[variants], kind, found.codes)
+        template[:length], most = found.codes, found.most
         mixture = None if like is None or like.length[0] != length else _known(like, 0)
         alike = solve_sequences(_views(own), changes, counted, mixture)
+        # answers are around the middle of all labels
+        alike = alike._replace(bias=alike.bias + (wanted.middle - counted.middle)[0])
     solved, known = (alike, others), views[0]
     return {
         "weights": torch.stack([one.weights for one in solved]),
@@ -213,6 +215,11 @@ def _views(points: SequencePoints) -> list[View]:
 def _known(like: LinearState | None, which: int, count: int | None = None) -> Mixture | None:
     """Return the mixture of a solution that is known, of the first kernels alone where a number is given."""
     return None if like is None else Mixture(like.shares[0, which, :count], like.noise[0, which])
+
+
+def _seed(like: LinearState | None, length: int) -> Tensor | None:
+    """Return the sequence (L,) that variants of this length were told apart by, where that is known."""
+    return like.template[0, :length].long() if like is not None and like.length[0] == length else None
 
 
 def _widened(effects: Tensor | None) -> Tensor:

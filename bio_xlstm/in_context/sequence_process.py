@@ -82,13 +82,20 @@ def _weigh(sources: Sequence[View | Changes], wanted: Wanted) -> Mixture:
     judged = wanted.first(JUDGED)
     known = judged.telling[0]
     kernels = torch.cat([source.kernels(_JUDGED) for source in sources])[:, known][:, :, known]
-    own = kernels.diagonal(dim1=1, dim2=2)
-    # one example with many more changes than the others does not say how large a kernel is
-    usual = torch.where(own > 0, own, torch.nan).nanmedian(1, keepdim=True).values
-    sizes = torch.minimum(own, _UNUSUAL * usual).mean(1).nan_to_num(1.0)
+    sizes = usual_sizes(kernels)
     kernels = (
         kernels - kernels.mean(1, keepdim=True) - kernels.mean(2, keepdim=True) + kernels.mean((1, 2), True)
     )
     expected = torch.cat([source.expected for source in sources])
     found = weigh(kernels / sizes[:, None, None], judged.right[0, known], expected)
     return found._replace(shares=found.shares / sizes)
+
+
+def usual_sizes(kernels: Tensor) -> Tensor:
+    """Return how large kernels (C, N, N) are: (C,) means of what an example has in common with itself, 1 for 0.
+
+    An example with many more changes than the others counts as one with four times as many as usual.
+    """
+    own = kernels.diagonal(dim1=1, dim2=2)
+    usual = torch.where(own > 0, own, torch.nan).nanmedian(1, keepdim=True).values
+    return torch.minimum(own, _UNUSUAL * usual).mean(1).nan_to_num(1.0)

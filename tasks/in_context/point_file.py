@@ -45,8 +45,8 @@ class PointFile:
             with self._said(), closing(self._connect("rw")) as database:
                 if not _is_empty(database):
                     self._compare(database)
-        elif not self.path.parent.is_dir():
-            raise OutputError(f"{self.path}: there is no folder {self.path.parent}")
+        elif not self.path.resolve().parent.is_dir():
+            raise OutputError(f"{self.path}: there is no folder {self.path.resolve().parent}")
 
     def encode(self, sequences: Sequence[str], compute: Callable[[Sequence[str]], Tensor]) -> Tensor:
         """Return points (N, W) of sequences (N) as they are spelled for the learner; `compute` what is missing."""
@@ -95,9 +95,11 @@ class PointFile:
 
     def _compare(self, database: sqlite3.Connection) -> None:
         """Refuse a file that holds something else than is wanted."""
-        kept = dict(database.execute("SELECT name, value FROM facts"))
+        kept = {name: str(value) for name, value in database.execute("SELECT name, value FROM facts")}
         if kept.get("format") != _FORMAT or not kept.keys() >= self.facts.keys():
             raise self._wrong("it does not say what it holds")
+        if [column[1] for column in database.execute("PRAGMA table_info(points)")] != ["sequence", "point"]:
+            raise self._wrong("it has no table of points")
         if kept["weights"] != self.facts["weights"]:
             raise ConfigError(
                 f"--points {self.path} holds points of {kept['learner']} ({kept['weights'][:12]}), not of "
@@ -114,7 +116,7 @@ class PointFile:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "no such" in str(error):
+            if "no such" in str(error) or "decode" in str(error):
                 raise self._wrong(str(error)) from None
             if "locked" in str(error):
                 raise OutputError(

@@ -9,6 +9,7 @@ from bio_xlstm.models.directory import DEFAULT_MODELS
 from bio_xlstm.tasks.choices import PREDICT_FORMATS
 from bio_xlstm.tasks.files.request import FileRequest
 from bio_xlstm.tasks.in_context.trust import check_coverage
+from bio_xlstm.tasks.parts_folder import parts_folder
 from bio_xlstm.tasks.writers.issues import issues_path
 from bio_xlstm.tasks.writers.result import beside_record
 
@@ -71,7 +72,10 @@ class InContextRequest(FileRequest):
         if self.points in ("", "-"):
             raise ConfigError(f"--points {self.points!r} names no file")
         output, points = Path(self.output), Path(str(self.points)).resolve()
-        if points in (path.resolve() for path in (output, issues_path(output), beside_record(output))):
+        parts = parts_folder(output).resolve()
+        taken = {path.resolve() for path in (output, issues_path(output), beside_record(output))}
+        # a database has a journal beside it
+        if taken & {points, points.with_name(points.name + "-journal")} or parts in (points, *points.parents):
             raise ConfigError(f"--points {self.points} names a file that -o {self.output} writes")
 
     def settings(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from bio_xlstm.in_context.gaussian import Wanted
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.linear import LinearLearner, LinearState
 from bio_xlstm.in_context.sequence_points import SequencePoints
-from bio_xlstm.in_context.sequence_process import common_length, solve_sequences
+from bio_xlstm.in_context.sequence_process import common_length, solve_sequences, usual_sizes
 from bio_xlstm.in_context.substitutions import codes_of, substitutions
 from bio_xlstm.in_context.view import View
 
@@ -408,16 +408,38 @@ def test_variants_of_dna_on_either_strand() -> None:
 def test_a_stray_sequence_does_not_speak_of_letters(learner: LinearLearner) -> None:
     """Variants learn of each other as they do without it, and it is answered as one of another length is."""
     texts, stray = variants(30, length=40), "".join(np.random.default_rng(7).choice(list(LETTERS), 40))
-    points, labels = learner.encode([*texts, stray]), labelled(31)
-    whole = learner.read_support(points[None], labels)
-    alone = learner.read_support(points[None, :30], Labels.of_numbers(labels.values[:, :30]))
-    ranks = [
-        learner.answer(learner.encode(variants(9, length=40, seed=3))[None], state).value[0].argsort()
+    points, values = learner.encode([*texts, stray]), np.append(np.random.default_rng(0).normal(size=30), 9.0)
+    labels, own = (Labels.of_numbers(torch.from_numpy(values[None, :count])) for count in (31, 30))
+    whole, alone = learner.read_support(points[None], labels), learner.read_support(points[None, :30], own)
+    answers = [
+        learner.answer(learner.encode(variants(9, length=40, seed=3))[None], state).value
         for state in (whole, alone)
     ]
-    assert torch.equal(*ranks)
+    torch.testing.assert_close(*answers, rtol=1e-3, atol=1e-3)
     assert whole.most.item() == 20 and whole.length.item() == 40
     longer = learner.encode([stray, stray[:-1]])
     both = learner.answer(longer[None], whole).value[0]
     effects = LinearState(*whole)._replace(effects=whole.effects + 100)
     torch.testing.assert_close(learner.answer(longer[None], effects).value[0], both)
+
+
+def test_one_example_does_not_say_how_large_a_kernel_is() -> None:
+    """Most have one change, one has eighteen; what says nothing of any has the size 1."""
+    own = torch.tensor([[1.0] * 30 + [324.0], [0.0] * 16 + [1.0] * 15, [0.0] * 31], dtype=torch.float64)
+    wanted = torch.tensor([46 / 31, 15 / 31, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(usual_sizes(torch.diag_embed(own)), wanted)
+
+
+def test_states_of_different_variants_answer_one_batch(learner: LinearLearner) -> None:
+    """States that are told apart by different sequences of one length, as those of left-out parts may be."""
+    supports = [variants(8), [text[1:] + "C" for text in variants(8)]]
+    asked = learner.encode([*variants(3, seed=4), supports[1][0]])
+    points = torch.stack([learner.encode(texts) for texts in supports])
+    state = learner.read_support(points, Labels.of_numbers(torch.randn(2, 8)))
+    assert state.length.tolist() == [24, 24] and not torch.equal(*state.template)
+    together = learner.answer(asked[None], state).value
+    torch.testing.assert_close(learner.answer(asked.expand(2, -1, -1), state).value, together)
+    # the first is about one family, the second about the other
+    more = state._replace(effects=state.effects + 100)
+    moved = (learner.answer(asked[None], more).value - together).abs() > 1
+    assert moved.tolist() == [[True] * 3 + [False], [False] * 3 + [True]]

@@ -83,3 +83,27 @@ def test_unclear_strands_stay() -> None:
     assert torch.equal(on_one_strand(asked, codes(drawn(40, seed=5))[0], "dna"), asked)
     # letters without a partner face themselves
     assert torch.equal(on_one_strand(codes("NNACGG"), codes("CCGTNN")[0], "dna"), codes("CCGTNN"))
+
+
+def test_a_stray_example_that_comes_first_does_not_hide_the_strands() -> None:
+    wild = drawn(60)
+    plain = [changed(wild, range(place, place + 2), "G") for place in range(20)]
+    mixed = [opposite(text) if place % 2 else text for place, text in enumerate(plain)]
+    known = codes(drawn(60, seed=9), *mixed)
+    template = Template.of(known, "dna")
+    turned, near = template.compare(known, "dna")
+    assert near.tolist() == [False] + [True] * 20 and template.most == 30
+    assert len(
+        {tuple(one.tolist()) for one in turned[1:]} & {tuple(one.tolist()) for one in codes(*plain)}
+    ) in (0, 20)
+    # a strand that is known is kept
+    for seed in (codes(wild)[0], codes(opposite(wild))[0]):
+        assert torch.equal(Template.of(known, "dna", seed).codes, seed)
+
+
+def test_examples_with_many_changes_allow_more() -> None:
+    wild = drawn(40, "ACDEFGHIKLMNPQRSTVY")
+    known = codes(wild, *(changed(wild, range(place, place + 7)) for place in range(0, 33, 7)))
+    assert Template.of(known, "protein").most == 28
+    assert Template.of(codes(wild, wild, wild, changed(wild, range(7))), "protein").most == 28
+    assert Template.of(codes(wild, wild), "protein").most == 20

@@ -148,7 +148,14 @@ def test_what_is_refused(
         ("UPDATE points SET point = x'00ff'", "a point has another size"),
         ("UPDATE points SET point = 'text'", "a point has another size"),
         ("ALTER TABLE facts RENAME COLUMN name TO title", "no such column: name"),
-        ("DROP TABLE points", "no such table: points"),
+        ("DROP TABLE points", "it has no table of points"),
+        ("ALTER TABLE points ADD COLUMN more", "it has no table of points"),
+        ("CREATE TABLE t (name, value); DROP TABLE facts; ALTER TABLE t RENAME TO facts", "it does not say"),
+        (
+            "DROP TABLE facts; CREATE TABLE facts (name, value); INSERT INTO facts VALUES ('format', 3)",
+            "it does not",
+        ),
+        ("UPDATE facts SET value = CAST(x'ff' AS TEXT) WHERE name = 'learner'", "Could not decode"),
     ],
 )
 def test_a_database_that_was_changed(
@@ -157,8 +164,8 @@ def test_a_database_that_was_changed(
     path = tmp_path / "library.points"
     PointFile(str(path), learner).encode(["CCO"], learner.encode)
     with sqlite3.connect(path) as database:
-        database.execute(statement)
-    with pytest.raises(InputError, match=rf"is no file of points, or a damaged one \({reason}\)"):
+        database.executescript(statement)
+    with pytest.raises(InputError, match=rf"is no file of points, or a damaged one \({reason}"):
         PointFile(str(path), learner).encode(["CCO"], learner.encode)
 
 
@@ -220,6 +227,9 @@ def test_a_file_that_can_only_be_read(
         ("../{folder}/out.csv", "names a file that -o"),
         ("link.csv", "names a file that -o"),
         ("out.csv.issues.csv", "names a file that -o"),
+        ("out.csv.provenance.json", "names a file that -o"),
+        ("out.csv.parts", "names a file that -o"),
+        ("out.csv.parts/points", "names a file that -o"),
     ],
 )
 def test_names(points: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -227,3 +237,9 @@ def test_names(points: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / "link.csv").symlink_to("out.csv")
     with pytest.raises(ConfigError, match=message):
         request(tmp_path, "any", points=points.format(folder=tmp_path.name), output=str(tmp_path / "out.csv"))
+
+
+def test_the_journal_of_a_database_is_no_output(tmp_path: Path) -> None:
+    given = {"points": str(tmp_path / "kept"), "output": str(tmp_path / "kept-journal")}
+    with pytest.raises(ConfigError, match="names a file that -o"):
+        request(tmp_path, "any", **given)
