@@ -13,6 +13,8 @@ import torch
 
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.in_context.points import Points
+from bio_xlstm.in_context.prints import PARTS, assemble
+from bio_xlstm.in_context.properties import PROPERTIES
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context.answering import Assay
 from bio_xlstm.tasks.in_context.build import read_assay_points
@@ -43,10 +45,10 @@ def measure_library(learner: InContextModel, molecules: int, threads: int) -> di
 
 
 def random_points(learner: InContextModel, count: int) -> torch.Tensor:
-    """Draw points (N, W) with as many bits as molecules have, one in twenty."""
-    width = learner.width - 4 * learner.config.dim
-    draw = np.random.default_rng(count)
-    prints = np.stack([np.packbits(draw.random(8 * width, np.float32) < 0.05) for _ in range(count)])
+    """Draw points (N, W) with as many bits as molecules have, one in twenty, and properties as far apart."""
+    bits, draw = PARTS * learner.config.prints, np.random.default_rng(count)
+    fingerprints = np.stack([np.packbits(draw.random(bits, np.float32) < 0.05) for _ in range(count)])
+    prints = assemble(fingerprints, draw.normal(size=(count, PROPERTIES)))
     return Points(torch.randn(count, learner.config.dim), torch.from_numpy(prints)).packed()
 
 

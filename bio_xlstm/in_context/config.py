@@ -25,8 +25,8 @@ class InContextConfig:
     """Width of that embedding."""
     bits: int = 4096
     """Rows of the table of Morgan substructures (radius 2), counted."""
-    prints: int = 4096
-    """Bits of each of the two fingerprints by which molecules are compared as they are."""
+    prints: int = 2048
+    """Bits of each of the four fingerprints by which molecules are compared as they are."""
     hidden: int = 512
     """Width inside the encoder."""
     dim: int = 256

@@ -23,7 +23,7 @@ class Described(NamedTuple):
     offsets: Tensor  # (N,) int64
     counts: Tensor  # (C,) float32, how often each is met
     embeddings: Tensor  # (N, E) float32
-    prints: Tensor  # (N, P) uint8, packed bits by which molecules are compared as they are
+    prints: Tensor  # (N, P) uint8, by which molecules are compared as they are
 
 
 def read_molecules(smiles: Sequence[str]) -> list["Mol"]:

@@ -15,8 +15,8 @@ from torch import Tensor
 from bio_xlstm.in_context.labels import Labels, telling
 
 NOISES = torch.logspace(-3, 2, 51, dtype=torch.float64)
-# logarithm of the noise to base 10: what is expected, and how far from it
-EXPECTED, SPREAD = -0.2, 0.5
+# how far the logarithm of the noise, to base 10, is usually from what is expected
+SPREAD = 0.5
 # times that bounds are chosen that count
 _SETTLED = 12
 # noise, in units of the signal, of what does not count
@@ -68,8 +68,11 @@ class Solved(NamedTuple):
     )
 
 
-def evidence(kernel: Tensor, wanted: Wanted) -> Tensor:
-    """Return how likely labels (B, N) are under kernels (B, N, N) and every noise: logarithms (B, noises)."""
+def evidence(kernel: Tensor, wanted: Wanted, expected: float) -> Tensor:
+    """Return how likely labels (B, N) are under kernels (B, N, N) and every noise: logarithms (B, noises).
+
+    `expected` is the logarithm of the noise, to base 10, that is likely before any label is seen.
+    """
     known = wanted.telling.double()
     counts = known.sum(1)[:, None]  # (B, 1)
     spectrum, basis = torch.linalg.eigh(known[:, :, None] * kernel * known[:, None])
@@ -79,7 +82,7 @@ def evidence(kernel: Tensor, wanted: Wanted) -> Tensor:
     # labels that are not counted have nothing but noise
     spread = total.log().sum(-1) - (known.shape[1] - counts) * NOISES.log()
     likelihood = -0.5 * (counts * variance.log() + spread)
-    return likelihood - 0.5 * ((NOISES.log10() - EXPECTED) / SPREAD).square()
+    return likelihood - 0.5 * ((NOISES.log10() - expected) / SPREAD).square()
 
 
 def solve(kernel: Tensor, wanted: Wanted, noise: Tensor) -> Solved:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bio_xlstm.in_context.gaussian import EXPECTED, SPREAD
+from bio_xlstm.in_context.gaussian import SPREAD
 
 # examples by which mixtures are judged
 JUDGED = 256
+# logarithm of the noise, to base 10, that is expected
+EXPECTED = -0.2
 # deviation of the logarithm of a share from that of the expected one
 _APART = 1.0
 # deviations from what is expected, at most

@@ -16,7 +16,7 @@ from bio_xlstm.in_context.enrichment import Enrichment
 from bio_xlstm.in_context.labels import TASKS, Labels
 from bio_xlstm.in_context.learner import Answer
 from bio_xlstm.in_context.points import Points
-from bio_xlstm.in_context.prints import PARTS
+from bio_xlstm.in_context.prints import width
 from bio_xlstm.in_context.process import Process, ProcessState
 from bio_xlstm.in_context.ridge import Ridge, RidgeState
 from bio_xlstm.in_context.set_block import SetBlock
@@ -91,7 +91,7 @@ class InContextModel(nn.Module):
     @property
     def width(self) -> int:
         """Return W, the bytes of a point."""
-        return 4 * self.config.dim + PARTS * self.config.prints // 8
+        return 4 * self.config.dim + width(self.config.prints)
 
     @property
     def language_model(self) -> "SequenceModel":

@@ -1,4 +1,4 @@
-"""Points: what molecules are to an in-context learner, learned numbers and fingerprints side by side."""
+"""Points: what molecules are to an in-context learner, learned numbers and prints side by side."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +15,7 @@ class Points:
     """
 
     learned: Tensor  # (..., D) float32
-    prints: Tensor  # (..., P) uint8, packed bits
+    prints: Tensor  # (..., P) uint8
 
     def __getitem__(self, which: Any) -> Self:
         """Take some of them; `which` leaves the last dimension alone."""

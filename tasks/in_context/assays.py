@@ -11,6 +11,7 @@ import torch
 from bio_xlstm.errors import InputError
 from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
+from bio_xlstm.in_context.prints import width
 from bio_xlstm.records import open_records
 from bio_xlstm.tasks.assay.reading import read_cells
 from bio_xlstm.tasks.in_context.recipe import AssayFiles, EpisodeSettings
@@ -126,7 +127,7 @@ def describe_all(
     smiles: list[str], encoder: "SequenceModel", config: InContextConfig, cache: Path | None
 ) -> Described:
     """Describe molecules, or read what an earlier run with the same molecules and encoder kept in `cache`."""
-    facts = [encoder.weight_hash(), f"{config.bits} {config.prints}", *smiles]
+    facts = [encoder.weight_hash(), f"{config.bits} {width(config.prints)}", *smiles]
     key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     path = None if cache is None else cache / f"molecules-{key}.npz"
     if path is not None and path.exists():

@@ -1,6 +1,8 @@
 """The card of an in-context learner."""
 
 import bio_xlstm
+from bio_xlstm.in_context.prints import PARTS
+from bio_xlstm.in_context.properties import PROPERTIES
 from bio_xlstm.tasks.in_context.assays import AssayTable
 from bio_xlstm.tasks.in_context.recipe import LearnerRecipe
 
@@ -30,10 +32,11 @@ def learner_card(recipe: LearnerRecipe, train: AssayTable, weighed: int, held_ou
         "## Architecture",
         "",
         f"Counted Morgan substructures ({model.bits} rows) and the mean embedding of {model.encoder}, among "
-        f"{model.reference} reference molecules, to points of {model.dim} numbers; beside them two fingerprints of "
-        f"{model.prints} bits (Morgan, atom pairs). A set reader of {model.blocks} mLSTM blocks with {model.heads} "
-        "heads and open forget gates, a ridge regression on the points, a Gaussian process on the Tanimoto similarity "
-        "of the fingerprints, and a prior that does not see the support; weighed by how much the support tells.",
+        f"{model.reference} reference molecules, to points of {model.dim} numbers; beside them {PARTS} fingerprints of "
+        f"{model.prints} bits (Morgan by elements and by roles, atom pairs, torsions) and {PROPERTIES} properties. A "
+        f"set reader of {model.blocks} mLSTM blocks with {model.heads} heads and open forget gates, a ridge regression "
+        "on the points, a Gaussian process on the similarity of fingerprints and properties, and a prior that does not "
+        "see the support; weighed by how much the support tells.",
         "",
         "## Data",
         "",

@@ -203,10 +203,7 @@ class _Run:
 
 
 def episode_loss(model: InContextModel, described: Described, episodes: Episodes) -> Tensor:
-    """Return the loss of episodes: cross-entropy in nats per query, or the squared error of standardised numbers.
-
-    A number that is only bounded costs nothing where the prediction keeps to the bound.
-    """
+    """Return the loss of episodes: cross-entropy in nats per query, or what of the numbers is `unexplained`."""
     batch, width = episodes.molecules.shape
     rows = np.concatenate([episodes.molecules.reshape(-1), episodes.reference])
     picked = pick(described, rows)
@@ -223,11 +220,23 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
     value = value - episodes.turned[:, None] * prior
     if episodes.support.task == "binary":
         each = F.binary_cross_entropy_with_logits(value, episodes.targets, reduction="none")
-    else:
-        error = value - episodes.targets.clamp(-5, 5)
-        kept = (episodes.relations * error).clamp_min(0) > 0
-        each = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none") * ~kept
-    return (each * episodes.counted).sum() / episodes.counted.sum()
+        return (each * episodes.counted).sum() / episodes.counted.sum()
+    return unexplained(value, episodes).mean()
+
+
+def unexplained(value: Tensor, episodes: Episodes) -> Tensor:
+    """Return the squared error of predictions (B, Q) over that of the support's mean: (B,), which is 1 - R².
+
+    An assay whose numbers are far apart counts no more than others so. A number that is only bounded costs nothing
+    where a prediction keeps to the bound.
+    """
+    targets = episodes.targets.clamp(-5, 5)
+    missed, alone = (
+        (error.square() * (episodes.relations * error <= 0) * episodes.counted).sum(1)
+        for error in (value - targets, -targets)
+    )
+    # one variance more: queries that are all near the mean would else decide everything
+    return missed / (alone + 1)
 
 
 def _allow(model: InContextModel, *, weighing: bool) -> None:

@@ -81,8 +81,8 @@ def test_bounds_that_say_nothing_count_nothing(far: float, side: int) -> None:
         matrix[0] @ whole.said[0], matrix[0, :, :5] @ few.said[0], rtol=1e-6, atol=1e-6
     )
     likely = (
-        gaussian.evidence(matrix, Wanted.of(labels)),
-        gaussian.evidence(matrix[:, :5, :5], Wanted.of(alone)),
+        gaussian.evidence(matrix, Wanted.of(labels), -0.2),
+        gaussian.evidence(matrix[:, :5, :5], Wanted.of(alone), -0.2),
     )
     torch.testing.assert_close(*likely)
 

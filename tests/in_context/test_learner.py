@@ -13,7 +13,9 @@ from bio_xlstm.in_context.directory import is_in_context, load_in_context, save_
 from bio_xlstm.in_context.labels import Labels
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.in_context.points import Points
+from bio_xlstm.in_context.prints import assemble
 from bio_xlstm.in_context.process import SLOTS
+from bio_xlstm.in_context.properties import PROPERTIES
 
 SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "CCN", "CCCCO", "c1ccncc1", "CC(C)O", "OCC(O)CO"]
 
@@ -30,7 +32,14 @@ def learner() -> InContextModel:
 
 def drawn(batch: int, count: int) -> torch.Tensor:
     """Draw points (B, N, W) of the small learner."""
-    return Points(torch.randn(batch, count, 16), torch.randint(0, 256, (batch, count, 16)).byte()).packed()
+    return drawn_points(batch, count).packed()
+
+
+def drawn_points(batch: int, count: int) -> Points:
+    """Draw points of the small learner, four fingerprints of 64 bits in each."""
+    bits = torch.randint(0, 256, (batch, count, 32)).byte()
+    prints = assemble(bits.numpy(), torch.randn(batch, count, PROPERTIES).numpy())
+    return Points(torch.randn(batch, count, 16), torch.from_numpy(prints))
 
 
 def labelled(count: int, task: str) -> Labels:
@@ -93,10 +102,10 @@ def test_points_go_through_bytes(learner: InContextModel) -> None:
     whole = learner.opened(drawn(2, 5))
     again = learner.opened(torch.cat([whole.packed()[:, :2], whole.packed()[:, 2:]], 1))
     assert torch.equal(again.learned, whole.learned) and torch.equal(again.prints, whole.prints)
-    with pytest.raises(ValueError, match="rows of 80 bytes, not 81 of uint8"):
-        learner.opened(torch.zeros(3, 81, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="rows of 80 bytes, not 80 of float32"):
-        learner.opened(torch.zeros(3, 80))
+    with pytest.raises(ValueError, match="rows of 116 bytes, not 117 of uint8"):
+        learner.opened(torch.zeros(3, 117, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="rows of 116 bytes, not 116 of float32"):
+        learner.opened(torch.zeros(3, 116))
 
 
 def test_weights_are_learned_for_every_part() -> None:
@@ -107,7 +116,7 @@ def test_weights_are_learned_for_every_part() -> None:
     )
     made = InContextModel(config, "small")
     nn.init.normal_(made.weighing.outer.weight)
-    points = Points(torch.randn(2, 9, 16), torch.randint(0, 256, (2, 9, 16)).byte())
+    points = drawn_points(2, 9)
     state = made.read_support(points[:, :6], Labels.of_classes(torch.arange(12).view(2, 6) % 2))
     answer = made.answer(points[:, 6:], state)
     (answer.value.sum() + answer.prior.sum()).backward()
@@ -148,11 +157,11 @@ def test_equal_numbers_are_no_error(learner: InContextModel) -> None:
 def test_a_molecule_is_encoded_alike_in_any_company(learner: InContextModel) -> None:
     """A molecule's point does not depend on the others."""
     whole = learner.encode(SMILES)
-    assert whole.shape == (8, 80)
+    assert whole.shape == (8, 116)
     one, other = learner.opened(learner.encode(SMILES[3:4])[0]), learner.opened(whole[3])
     torch.testing.assert_close(one.learned, other.learned, rtol=1e-4, atol=1e-5)
     assert torch.equal(one.prints, other.prints)
-    assert learner.encode([]).shape == (0, 80)
+    assert learner.encode([]).shape == (0, 116)
 
 
 def test_molecules_that_cannot_be_read_are_refused(learner: InContextModel) -> None:

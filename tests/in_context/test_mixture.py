@@ -6,8 +6,7 @@ import torch
 from scipy.optimize import check_grad
 
 from bio_xlstm.in_context import mixture
-from bio_xlstm.in_context.gaussian import EXPECTED
-from bio_xlstm.in_context.mixture import weigh
+from bio_xlstm.in_context.mixture import EXPECTED, weigh
 
 
 def drawn(kernels: int = 3, count: int = 40) -> torch.Tensor:

@@ -7,16 +7,20 @@ import torch
 from bio_xlstm.in_context import gaussian
 from bio_xlstm.in_context import process as module
 from bio_xlstm.in_context.labels import Labels
+from bio_xlstm.in_context.likeness import distance, similarity
+from bio_xlstm.in_context.prints import assemble
 from bio_xlstm.in_context.process import Process
-from bio_xlstm.in_context.tanimoto import similarity
+from bio_xlstm.in_context.properties import PROPERTIES
 
 
 def packed(batch: int, count: int, seed: int = 0) -> torch.Tensor:
-    """Draw prints (B, N, P) of relatives: each has most bits of one of three ancestors."""
+    """Draw prints (B, N, P) of relatives: each has most bits, and nearly the properties, of one of three ancestors."""
     draw = np.random.default_rng(seed)
     families = np.random.default_rng(99).random((3, 512)) < 0.15
-    bits = families[draw.integers(0, 3, (batch, count))] ^ (draw.random((batch, count, 512)) < 0.03)
-    return torch.from_numpy(np.packbits(bits, axis=-1))
+    chosen = draw.integers(0, 3, (batch, count))
+    bits = families[chosen] ^ (draw.random((batch, count, 512)) < 0.03)
+    numbers = chosen[..., None] + 0.3 * draw.normal(size=(batch, count, PROPERTIES))
+    return torch.from_numpy(assemble(np.packbits(bits, axis=-1), numbers))
 
 
 def numbers(count: int, seed: int = 0) -> torch.Tensor:
@@ -31,7 +35,11 @@ def test_equals_the_equations(count: int) -> None:
     state = Process().solve(prints, labels)[0]
     found = Process()(asked, state)
     near = similarity(asked, prints)[0].double().numpy()
-    kernel, between = module._kernel(prints, prints)[0].numpy(), near**module._POWER
+    far = distance(asked, prints)[0].double().numpy()
+    kernel, between = (
+        module._kernel(prints, prints)[0].numpy(),
+        0.5 + 0.85 * near**1.5 + 0.15 * np.exp(-far / 3),
+    )
     y = labels.values[0].double().numpy()
     noise = float(state.noise[0])
     weights = np.linalg.solve(kernel + noise * np.eye(count), y - y.mean())
@@ -43,7 +51,7 @@ def test_equals_the_equations(count: int) -> None:
         system = kernel + one * np.eye(count)
         variance = (y - y.mean()) @ np.linalg.solve(system, y - y.mean()) / count
         likelihood = -0.5 * (count * np.log(max(variance, 1e-12)) + np.linalg.slogdet(system)[1])
-        return float(likelihood - 0.5 * ((np.log10(one) - gaussian.EXPECTED) / gaussian.SPREAD) ** 2)
+        return float(likelihood - 0.5 * ((np.log10(one) - module._EXPECTED) / gaussian.SPREAD) ** 2)
 
     if count > 2:
         assert evidence(noise) >= max(evidence(one) for one in gaussian.NOISES.tolist()) - 1e-6

@@ -12,6 +12,8 @@ from bio_xlstm.in_context.assay_state import AssayState
 from bio_xlstm.in_context.directory import load_in_context
 from bio_xlstm.in_context.model import InContextModel
 from bio_xlstm.in_context.points import Points
+from bio_xlstm.in_context.prints import PARTS, assemble
+from bio_xlstm.in_context.properties import PROPERTIES
 from bio_xlstm.tasks.assay.task import Task
 from bio_xlstm.tasks.in_context import build, left_out
 from bio_xlstm.tasks.in_context.answering import Assay
@@ -50,8 +52,9 @@ def points_of(learner: InContextModel, count: int, seed: int = 0) -> torch.Tenso
     """Draw points."""
     draw = torch.Generator().manual_seed(seed)
     learned = torch.randn(count, learner.config.dim, generator=draw)
-    width = learner.width - 4 * learner.config.dim
-    return Points(learned, torch.randint(0, 256, (count, width), generator=draw).byte()).packed()
+    bits = torch.randint(0, 256, (count, PARTS * learner.config.prints // 8), generator=draw).byte()
+    prints = assemble(bits.numpy(), torch.randn(count, PROPERTIES, generator=draw).numpy())
+    return Points(learned, torch.from_numpy(prints)).packed()
 
 
 @pytest.mark.parametrize("count", [2, 5, 70])

@@ -171,6 +171,33 @@ def test_gradients_reach_everything(recipe_file: Path) -> None:
     assert all(weight.grad is None or torch.isfinite(weight.grad).all() for weight in weights.values())
 
 
+def test_numbers_count_alike_in_all_assays() -> None:
+    """The loss of numbers is what remains of the error of the support's mean; bounds that are kept cost nothing."""
+    import numpy as np
+
+    from bio_xlstm.in_context.labels import Labels
+    from bio_xlstm.tasks.in_context.episodes import Episodes
+    from bio_xlstm.tasks.in_context.training import unexplained
+
+    targets = torch.tensor([[-1.0, 2.0, 1.0, 9.0], [-0.1, 0.2, 0.1, 9.0]])
+    counted = torch.tensor([[1.0, 1.0, 1.0, 0.0]] * 2)
+    labels = Labels.of_numbers(torch.zeros(2, 3))
+    none = np.zeros(0, np.int64)
+
+    def loss(value: torch.Tensor, relations: torch.Tensor) -> list[float]:
+        found: list[float] = unexplained(
+            value, Episodes(none, labels, targets, relations, counted, none, torch.zeros(2))
+        ).tolist()
+        return found
+
+    measured = torch.zeros(2, 4)
+    assert loss(targets, measured) == [0, 0]
+    assert loss(0 * targets, measured) == pytest.approx([6 / 7, 0.06 / 1.06])
+    above = torch.tensor([[0.0, 1.0, 0.0, 0.0]] * 2)
+    assert loss(targets + above, above) == [0, 0], "higher than what is at least so high"
+    assert loss(targets - above, above) == pytest.approx([1 / 7, 1 / 1.06])
+
+
 def with_weighing(recipe_file: Path) -> Path:
     """Let parts be weighed on a third of the assays, which have molecules of their own."""
     data = recipe_file.parent

@@ -1,4 +1,4 @@
-"""Tanimoto similarity of packed fingerprints, word by word."""
+"""How alike molecules are: Tanimoto similarity of packed fingerprints, word by word, and distance of properties."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _write_ones(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def compare_prints(queries: np.ndarray, examples: np.ndarray, found: np.ndarray) -> None:
+def compare_fingerprints(queries: np.ndarray, examples: np.ndarray, found: np.ndarray) -> None:
     """Fill `found` (M, N) float32 with the similarity of queries (M, parts, W) to examples (N, parts, W) uint64.
 
     It is the mean over the parts; two parts without any bits are equal.
@@ -38,4 +38,17 @@ def compare_prints(queries: np.ndarray, examples: np.ndarray, found: np.ndarray)
                     both += _ones(one & other)  # type: ignore[call-arg]
                     either += _ones(one | other)
                 total += np.float32(both) / np.float32(either) if either else np.float32(1)
+            found[row, column] = total * share
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compare_properties(queries: np.ndarray, examples: np.ndarray, found: np.ndarray) -> None:
+    """Fill `found` (M, N) float32 with the mean squared difference of queries (M, F) and examples (N, F) float32."""
+    share = np.float32(1 / queries.shape[1])
+    for row in range(len(queries)):
+        for column in range(len(examples)):
+            total = np.float32(0)
+            for place in range(queries.shape[1]):
+                apart = queries[row, place] - examples[column, place]
+                total += apart * apart
             found[row, column] = total * share
