@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from bio_xlstm.models.model import SequenceModel
 
 
+# of everything here that decides an answer, beside the weights
+_VERSION = 2
+
+
 class SetState(NamedTuple):
     """Hold what B supports leave behind; its size has a bound, however many examples were read."""
 
@@ -114,8 +118,8 @@ class InContextModel(nn.Module):
         return describe(self.language_model, smiles, self.config, batch_tokens=batch_tokens)
 
     def weight_hash(self) -> str:
-        """Hash configuration and weights: states of another learner are refused by it."""
-        digest = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
+        """Hash configuration, weights and how they are read: states and points of another learner are refused by it."""
+        digest = hashlib.sha256(f"{_VERSION} {json.dumps(self.config.to_dict(), sort_keys=True)}".encode())
         for name, weight in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(weight.detach().cpu().contiguous().numpy().tobytes())

@@ -21,12 +21,12 @@ SLOTS = 1024
 # examples of which the noise is found
 _JUDGED = 256
 # similarity to this power: a little less of it counts for much less
-_POWER = 1.5
+POWER = 1.5
 # what properties count beside, and the mean squared difference in them at which that has fallen to 1/e
-_SHARE, _REACH = 0.15, 3.0
-_CONSTANT = 0.5
+SHARE, REACH = 0.15, 3.0
+CONSTANT = 0.5
 # logarithm of the noise to base 10
-_EXPECTED = -0.5
+EXPECTED = -0.5
 
 
 class ProcessState(NamedTuple):
@@ -59,7 +59,7 @@ class Process(nn.Module):
         """
         wanted = Wanted.of(labels)
         judged = prints[:, :_JUDGED]
-        likely = evidence(_kernel(judged, judged), wanted.first(_JUDGED), _EXPECTED)
+        likely = evidence(_kernel(judged, judged), wanted.first(_JUDGED), EXPECTED)
         noise = NOISES[likely.argmax(1)]
         chosen = prints[:, :SLOTS] if slots is None else slots
         if slots is None and prints.shape[1] <= SLOTS:
@@ -105,4 +105,4 @@ def _kernel(prints: Tensor, others: Tensor) -> Tensor:
 
 
 def _covariance(similar: Tensor, apart: Tensor) -> Tensor:
-    return _CONSTANT + (1 - _SHARE) * similar.pow(_POWER) + _SHARE * (apart / -_REACH).exp()
+    return CONSTANT + (1 - SHARE) * similar.pow(POWER) + SHARE * (apart / -REACH).exp()

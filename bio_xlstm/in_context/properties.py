@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 # what RDKit calls them, and how far they usually are from their mean among molecules that were tested for anything:
-# deviations in the training assays of FS-Mol, which benchmarks/property_spreads.py prints
+# deviations in the training assays of FS-Mol, which benchmarks/fewshot_prints.py prints
 SPREADS = {
     "amw": 105.0,
     "CrippenClogP": 1.6,

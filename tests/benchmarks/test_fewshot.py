@@ -62,6 +62,32 @@ def test_molecules_of_both_folds_are_counted(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_parts_of_prints_are_compared_on_the_same_draws(run: Run, tmp_path: Path) -> None:
+    """All forms solve the same supports; what is kept is enough for the document."""
+    rows = [
+        f"{name}\t{'C' * size}{end}\t{int(size > 8)}.0\t{size}.0\t{'<' if size == 20 else '='}"
+        for name in ("A", "B")
+        for size in range(1, 21)
+        for end in ENDS
+    ]
+    head = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
+    small = [f"C\t{'C' * size}\t1.0\t\t=" for size in range(1, 9)]
+    packed(tmp_path / "mol_assays" / "fsmol_train.tsv.xz", [head, *rows, "A\tC1CC\t0.0\t1.0\t=", *small])
+    printed = run("fewshot_prints", "--data", tmp_path, "--results", tmp_path / "kept")
+    assert "A: 120 molecules" in printed and "C:" not in printed
+    whole, plain = (
+        next(line.split(" | ") for line in printed.splitlines() if line.startswith(f"| {name}"))
+        for name in ("as it is", "without a constant")
+    )
+    assert float(whole[1]) > 0.3 and float(whole[-1].strip(" |")) > 0.5, "chains rank by their length"
+    assert "(" in plain[1]
+    (tmp_path / "d.md").write_text(
+        "<!-- measured: fewshot-prints -->\n<!-- end of measured: fewshot-prints -->\n"
+    )
+    run("fewshot_prints", "--results", tmp_path / "kept", "--document", tmp_path / "d.md")
+    assert "| topological torsions | " in (tmp_path / "d.md").read_text()
+
+
 def test_tables_come_from_what_was_measured(run: Run, data: Path, tmp_path: Path) -> None:
     words = ["--results", tmp_path / "results", "--methods", METHODS, "--seeds", 2]
     printed = run("fewshot", "--data", data, "--only", "fsmol", "--only", "fsmol-numbers", *words)

@@ -51,7 +51,7 @@ def test_equals_the_equations(count: int) -> None:
         system = kernel + one * np.eye(count)
         variance = (y - y.mean()) @ np.linalg.solve(system, y - y.mean()) / count
         likelihood = -0.5 * (count * np.log(max(variance, 1e-12)) + np.linalg.slogdet(system)[1])
-        return float(likelihood - 0.5 * ((np.log10(one) - module._EXPECTED) / gaussian.SPREAD) ** 2)
+        return float(likelihood - 0.5 * ((np.log10(one) - module.EXPECTED) / gaussian.SPREAD) ** 2)
 
     if count > 2:
         assert evidence(noise) >= max(evidence(one) for one in gaussian.NOISES.tolist()) - 1e-6
