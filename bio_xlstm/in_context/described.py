@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.prints import RADIUS, prints
+from bio_xlstm.records.chemistry import parsed
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -28,11 +29,9 @@ class Described(NamedTuple):
 
 def read_molecules(smiles: Sequence[str]) -> list["Mol"]:
     """Read SMILES with RDKit; ValueError names the first that cannot be read: that is for the caller to find out."""
-    from rdkit.Chem import MolFromSmiles
-
     found = []
     for text in smiles:
-        molecule = MolFromSmiles(text)
+        molecule = parsed(text)
         if molecule is None:
             raise ValueError(f"{text!r} is not a molecule that RDKit can read")
         found.append(molecule)

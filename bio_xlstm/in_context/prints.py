@@ -7,7 +7,7 @@ atom, by elements and by roles (donor, acceptor, aromatic, halogen, basic, acidi
 counts are compared too. Which of them, and with which weight, was chosen on training assays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RADIUS = 2
 # fingerprints that a print holds, one behind the other
 PARTS = 4
+# heavy atoms above which a print has no atom pairs: all distances take a time that grows with the cube of the atoms
+_PAIRED = 500
 # bytes of the properties behind them, in half precision
 BYTES = 2 * PROPERTIES
 
@@ -32,14 +34,20 @@ def width(bits: int) -> int:
 
 def prints(molecules: Sequence["Mol"], bits: int) -> np.ndarray:
     """Return the prints of N molecules: (N, width) uint8."""
-    from rdkit.DataStructs import BitVectToBinaryText
-
-    rows = [
-        b"".join(BitVectToBinaryText(one.GetFingerprint(molecule)) for one in _generators(bits))
-        for molecule in molecules
-    ]
+    rows = [b"".join(_fingerprints(molecule, bits)) for molecule in molecules]
     fingerprints = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), PARTS * bits // 8)
     return assemble(fingerprints, properties(molecules))
+
+
+def _fingerprints(molecule: "Mol", bits: int) -> Iterator[bytes]:
+    """Yield the fingerprints of a molecule, packed."""
+    from rdkit.DataStructs import BitVectToBinaryText
+
+    for name, generator in _generators(bits).items():
+        if name == "pairs" and molecule.GetNumHeavyAtoms() > _PAIRED:
+            yield bytes(bits // 8)
+        else:
+            yield BitVectToBinaryText(generator.GetFingerprint(molecule))
 
 
 def assemble(fingerprints: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -48,7 +56,7 @@ def assemble(fingerprints: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _generators(bits: int) -> tuple[Any, ...]:
+def _generators(bits: int) -> dict[str, Any]:
     from rdkit.Chem.rdFingerprintGenerator import (
         GetAtomPairGenerator,
         GetMorganFeatureAtomInvGen,
@@ -57,9 +65,9 @@ def _generators(bits: int) -> tuple[Any, ...]:
     )
 
     counted = partial(GetMorganGenerator, radius=RADIUS, fpSize=bits, countSimulation=True)
-    return (
-        counted(),
-        counted(atomInvariantsGenerator=GetMorganFeatureAtomInvGen()),
-        GetAtomPairGenerator(fpSize=bits, countSimulation=True),
-        GetTopologicalTorsionGenerator(fpSize=bits, countSimulation=True),
-    )
+    return {
+        "elements": counted(),
+        "roles": counted(atomInvariantsGenerator=GetMorganFeatureAtomInvGen()),
+        "pairs": GetAtomPairGenerator(fpSize=bits, countSimulation=True),
+        "torsions": GetTopologicalTorsionGenerator(fpSize=bits, countSimulation=True),
+    }

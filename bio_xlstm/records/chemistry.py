@@ -10,6 +10,9 @@ STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\]\s*")
 PREFIX = "SMILES Parse Error: "
 # the position counts from 1 within the SMILES; the caret drawing beneath it is left out
 POSITION = re.compile(r"check for mistakes around position (\d+)")
+# characters of a SMILES, or atoms of a molecule, beyond which RDKit is not asked: what it does in recursion ends the
+# process somewhere behind, and some of the rest takes minutes
+LONGEST = 10_000
 UNKNOWN_REASON = "RDKit cannot read this molecule and gives no reason"
 
 _lock = threading.Lock()
@@ -33,9 +36,28 @@ def parse_reason(smiles: str) -> str | None:
     >>> parse_reason("C1CC")
     'unclosed ring'
     """
+    return read_smiles(smiles)[1]
+
+
+def read_smiles(smiles: str) -> tuple[Any, str | None]:
+    """Return (molecule, None) or (None, the reason) without printing."""
     from rdkit.Chem import MolFromSmiles
 
-    return read_molecule(lambda: MolFromSmiles(smiles), smiles)[1]
+    if len(smiles) > LONGEST:
+        return None, too_large(len(smiles), "characters")
+    return read_molecule(lambda: MolFromSmiles(smiles), smiles)
+
+
+def parsed(smiles: str) -> Any:
+    """Return a molecule, or None; RDKit says why on its own log, if that is not blocked."""
+    from rdkit.Chem import MolFromSmiles
+
+    return MolFromSmiles(smiles) if len(smiles) <= LONGEST else None
+
+
+def too_large(count: int, noun: str) -> str:
+    """Say why RDKit is not asked about a molecule."""
+    return f"{count:,} {noun} are more than a molecule may have here ({LONGEST:,})"
 
 
 def read_molecule(read: Callable[[], Any], text: str = "") -> tuple[Any, str | None]:

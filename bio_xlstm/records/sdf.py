@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from bio_xlstm.records.chemistry import read_molecule
+from bio_xlstm.records.chemistry import LONGEST, read_molecule, too_large
 from bio_xlstm.records.rawfile import RawFile
 from bio_xlstm.records.record import Record
 from bio_xlstm.records.text import numbered_lines
@@ -36,7 +36,10 @@ def read_sdf(raw: RawFile) -> Iterator[Record]:
         title = block[0].strip() if block else ""
         fields = data_items(block)
         molecule, reason = read_molecule(partial(MolFromMolBlock, "\n".join(block) + "\n"))
-        if molecule is None:
+        atoms = molecule.GetNumAtoms() if molecule is not None else 0
+        if atoms > LONGEST:
+            reason = too_large(atoms, "atoms")
+        if reason is not None:
             yield Record(row, title, "", line, "invalid_smiles", f"molecule of line {line}: {reason}", fields)
         else:
             yield Record(row, title, MolToSmiles(molecule), line, fields=fields)

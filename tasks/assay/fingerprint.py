@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.tasks.evaluate.kmers import words
 from bio_xlstm.tasks.evaluate.letters import LETTERS
 
@@ -34,14 +35,13 @@ def reverse_complement(text: str) -> str:
 
 
 def _of_molecules(smiles: Sequence[str], rows: int = 4096) -> Iterator[np.ndarray]:
-    from rdkit import Chem
     from rdkit.Chem import rdFingerprintGenerator
     from rdkit.rdBase import BlockLogs
 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
 
     def one(text: str) -> Any:
-        molecule = Chem.MolFromSmiles(text)
+        molecule = parsed(text)
         return np.zeros(BITS, np.uint8) if molecule is None else generator.GetFingerprintAsNumPy(molecule)
 
     for begin in range(0, len(smiles), rows):

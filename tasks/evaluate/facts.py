@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from bio_xlstm.records.chemistry import read_molecule
+from bio_xlstm.records.chemistry import read_smiles
 from bio_xlstm.tasks.evaluate.alerts import alerts
 from bio_xlstm.tasks.evaluate.molecule import flat_form, murcko_scaffold
 from bio_xlstm.tasks.evaluate.properties import properties
@@ -32,7 +32,7 @@ def read(smiles: str) -> Reading:
     """Read a SMILES; an empty one is no molecule."""
     from rdkit import Chem
 
-    found, reason = read_molecule(lambda: Chem.MolFromSmiles(smiles), smiles)
+    found, reason = read_smiles(smiles)
     if found is None:
         return Reading("", reason or "")
     canonical = Chem.MolToSmiles(found)
@@ -41,9 +41,7 @@ def read(smiles: str) -> Reading:
 
 def read_flat(smiles: str) -> str:
     """Return a molecule without stereo marks, "" where RDKit cannot read it."""
-    from rdkit import Chem
-
-    found, _ = read_molecule(lambda: Chem.MolFromSmiles(smiles), smiles)
+    found, _ = read_smiles(smiles)
     return "" if found is None else flat_form(found)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from bio_xlstm.records.chemistry import parsed
+
 
 class Molecule(NamedTuple):
     """Hold what RDKit makes of a SMILES."""
@@ -16,7 +18,7 @@ def read_molecule(smiles: str) -> Molecule | None:
     """Read a SMILES; None for what is no molecule, an empty one among it."""
     from rdkit import Chem
 
-    found = Chem.MolFromSmiles(smiles)
+    found = parsed(smiles)
     if found is None or not found.GetNumAtoms():
         return None
     return Molecule(Chem.MolToSmiles(found), flat_form(found), murcko_scaffold(found))
@@ -39,11 +41,10 @@ def flat_form(molecule: Any) -> str:
 
 def flat_forms(smiles: Iterable[str]) -> set[str]:
     """Return the canonical forms without stereo marks of all that RDKit can read."""
-    from rdkit import Chem
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
-        return {flat_form(found) for one in smiles if (found := Chem.MolFromSmiles(one)) is not None}
+        return {flat_form(found) for one in smiles if (found := parsed(one)) is not None}
 
 
 def murcko_scaffold(molecule: Any) -> str:

@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 from bio_xlstm.errors import InputError
 from bio_xlstm.records import RecordSource
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.tasks.evaluate.spread import WORTHWHILE, choose_workers, spread
 from bio_xlstm.tasks.files.opening import Say
 from bio_xlstm.tasks.generate.contexts import open_of_kind
@@ -59,7 +60,7 @@ def canonical(text: str) -> str:
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
-        molecule = Chem.MolFromSmiles(text.strip())
+        molecule = parsed(text.strip())
     return "" if molecule is None else str(Chem.MolToSmiles(molecule))
 
 

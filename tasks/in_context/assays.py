@@ -13,6 +13,7 @@ from bio_xlstm.in_context.config import InContextConfig
 from bio_xlstm.in_context.described import Described, describe
 from bio_xlstm.in_context.prints import width
 from bio_xlstm.records import open_records
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.tasks.assay.reading import read_cells
 from bio_xlstm.tasks.in_context.recipe import AssayFiles, EpisodeSettings
 
@@ -185,11 +186,11 @@ def _has_tokens(text: str, encoder: "SequenceModel") -> bool:
 
 def _flat(text: str) -> str | None:
     """Write a molecule without stereo marks; None where it cannot be read."""
-    from rdkit.Chem import MolFromSmiles, MolToSmiles
+    from rdkit.Chem import MolToSmiles
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
-        molecule = MolFromSmiles(text)
+        molecule = parsed(text)
     return None if molecule is None else str(MolToSmiles(molecule, isomericSmiles=False))
 
 

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.tasks.pretrain.luck import digest
 
 
@@ -52,7 +53,8 @@ def _scaffold(molecule: object) -> str:
 
 def _read(smiles: str) -> object | None:
     """Read a molecule in silence."""
-    from rdkit import Chem, RDLogger
+    from rdkit import RDLogger
 
     RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-    return Chem.MolFromSmiles(smiles)
+    found: object | None = parsed(smiles)
+    return found

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from bio_xlstm.records.chemistry import LONGEST
 from bio_xlstm.tasks.report.markup import Markup, element, text
 
 _LETTERS = 160
@@ -32,7 +33,7 @@ def drawing(sequence: str, kind: str) -> Markup | None:
     reader.parseName = reader.allowCXSMILES = False
     with rdBase.BlockLogs():
         words = sequence.split()
-        molecule = Chem.MolFromSmiles(words[0], reader) if words else None
+        molecule = Chem.MolFromSmiles(words[0], reader) if words and len(words[0]) <= LONGEST else None
         if molecule is None or not 0 < molecule.GetNumAtoms() <= 100:
             return None
         return _drawn(molecule, sequence)

@@ -92,14 +92,19 @@ def test_roles_compare_what_elements_do_not() -> None:
 
 def test_properties_are_in_units_of_what_is_usual() -> None:
     """Properties are what RDKit computes, and no molecule has others than can be written down."""
-    ethanol, sodium, giant = properties(read_molecules(["CCO", "[Na+]", "C" * 20_000 + "O" * 2000]))
+    ethanol, sodium, giant = properties(read_molecules(["CCO", "[Na+]", "C" * 9000 + "O" * 900]))
     assert ethanol.dtype == np.float16 and len(ethanol) == PROPERTIES
     assert ethanol[0] == pytest.approx(46.07 / 105, rel=1e-3) and ethanol[-1] == 0
     assert sodium[-1] == pytest.approx(1 / 0.12, rel=1e-3)
     assert giant.max() == 1000 and np.isfinite(giant).all()
+    assert prints(read_molecules(["C" * 9000]), 64).shape == (1, width(64)), (
+        "and in no time that grows with its cube"
+    )
     assert properties([]).shape == (0, PROPERTIES)
 
 
 def test_what_is_no_molecule_is_named() -> None:
     with pytest.raises(ValueError, match="'C1CC' is not a molecule"):
         read_molecules(["CCO", "C1CC"])
+    with pytest.raises(ValueError, match="is not a molecule"):
+        read_molecules(["C" * 10_001])

@@ -114,6 +114,36 @@ def test_reasons(text: str, reason: str | None, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == ""
 
 
+def test_what_would_end_the_process_is_not_asked() -> None:
+    """RDKit overflows its stack on some giants; they are refused before, everywhere."""
+    from bio_xlstm.tasks.evaluate.facts import read, read_flat
+    from bio_xlstm.tasks.evaluate.molecule import flat_forms, read_molecules
+    from bio_xlstm.tasks.generate.known import canonical
+
+    reason = "20,001 characters are more than a molecule may have here (10,000)"
+    for giant in ("C" * 20_001, "C(" * 10_000 + "C", "C" * 10_001):
+        found = read(giant)
+        assert found.canonical == "" and "more than a molecule may have here" in found.reason
+        assert read_flat(giant) == canonical(giant) == "" and not flat_forms([giant])
+        assert read_molecules([giant]) == [None]
+    assert parse_reason("C" * 20_001) == reason and parse_reason("C" * 10_000) is None
+    assert read("C" * 9000).canonical == "C" * 9000
+
+
+def test_giants_of_sdf_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The molecule is named with its line, and the others are read."""
+    from rdkit.Chem import MolFromSmiles, MolToMolBlock
+
+    from bio_xlstm.records import open_records, sdf
+
+    monkeypatch.setattr(sdf, "LONGEST", 5)
+    path = tmp_path / "two.sdf"
+    path.write_text("".join(f"{MolToMolBlock(MolFromSmiles(one))}$$$$\n" for one in ("C" * 6, "CCO")))
+    giant, small = open_records(str(path), kind="smiles")
+    assert giant.status == "invalid_smiles" and "line 1: 6 atoms are more than" in giant.detail
+    assert (small.status, small.text) == ("ok", "CCO")
+
+
 def test_reasons_do_not_mix_between_threads() -> None:
     wrong: list[object] = []
 
