@@ -29,12 +29,13 @@ class Described(NamedTuple):
 
 def read_molecules(smiles: Sequence[str]) -> list["Mol"]:
     """Read SMILES with RDKit; ValueError names the first that cannot be read: that is for the caller to find out."""
-    found = []
-    for text in smiles:
-        molecule = parsed(text)
+    from rdkit.rdBase import BlockLogs
+
+    with BlockLogs():
+        found = [parsed(text) for text in smiles]
+    for text, molecule in zip(smiles, found, strict=True):
         if molecule is None:
-            raise ValueError(f"{text!r} is not a molecule that RDKit can read")
-        found.append(molecule)
+            raise ValueError(f"{text[:60]!r} is not a molecule that RDKit can read")
     return found
 
 

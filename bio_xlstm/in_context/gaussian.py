@@ -90,7 +90,7 @@ def solve(kernel: Tensor, wanted: Wanted, noise: Tensor) -> Solved:
 
     def answer(counted: Tensor) -> Tensor:
         noises = torch.where(counted, noise[:, None], _NOTHING)
-        root = torch.linalg.cholesky(kernel + torch.diag_embed(noises))
+        root = _root(kernel + torch.diag_embed(noises))
         return torch.cholesky_solve(torch.where(counted, wanted.right, 0.0)[..., None], root)[..., 0]
 
     return _settle(answer, lambda said: torch.einsum("bnm,bm->bn", kernel, said), wanted)
@@ -110,12 +110,23 @@ def solve_on(own: Tensor, between: Callable[[slice], Tensor], wanted: Wanted, no
             found = between(some) * counted[:, None, some]
             system = system + found @ found.transpose(1, 2)
             asked = asked + torch.einsum("bns,bs->bn", found, wanted.right[:, some])
-        return torch.cholesky_solve(asked[..., None], torch.linalg.cholesky(_firm(system, _DOUBLE)))[..., 0]
+        return torch.cholesky_solve(asked[..., None], _root(_firm(system, _DOUBLE)))[..., 0]
 
     def fit(said: Tensor) -> Tensor:
         return torch.cat([torch.einsum("bns,bn->bs", between(some), said) for some in blocks], 1)
 
     return _settle(answer, fit, wanted)
+
+
+def _root(system: Tensor) -> Tensor:
+    """Factor systems (B, n, n); where a kernel is no covariance, what it lacks is counted as noise."""
+    root, failed = torch.linalg.cholesky_ex(system)
+    if failed.any():
+        lacking = torch.linalg.eigvalsh(system).amin(1).clamp_max(0).abs()
+        lacking = torch.where(failed > 0, 2 * lacking, 0.0)[:, None].expand(system.shape[:2])
+        root = torch.linalg.cholesky(_firm(system + torch.diag_embed(lacking), _DOUBLE))
+    found: Tensor = root
+    return found
 
 
 def _firm(matrix: Tensor, share: float) -> Tensor:

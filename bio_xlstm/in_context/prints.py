@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RADIUS = 2
 # fingerprints that a print holds, one behind the other
 PARTS = 4
-# heavy atoms above which a print has no atom pairs: all distances take a time that grows with the cube of the atoms
+# atoms above which a print has no atom pairs: all distances take a time that grows with the cube of the atoms
 _PAIRED = 500
 # bytes of the properties behind them, in half precision
 BYTES = 2 * PROPERTIES
@@ -44,7 +44,7 @@ def _fingerprints(molecule: "Mol", bits: int) -> Iterator[bytes]:
     from rdkit.DataStructs import BitVectToBinaryText
 
     for name, generator in _generators(bits).items():
-        if name == "pairs" and molecule.GetNumHeavyAtoms() > _PAIRED:
+        if name == "pairs" and molecule.GetNumAtoms() > _PAIRED:
             yield bytes(bits // 8)
         else:
             yield BitVectToBinaryText(generator.GetFingerprint(molecule))

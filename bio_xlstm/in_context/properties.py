@@ -28,7 +28,7 @@ SPREADS = {
 # formal charge, an RDKit function of its own, is the last
 _CHARGE = 0.12
 PROPERTIES = len(SPREADS) + 1
-# spreads from 0, at most: what half precision holds with room for squares
+# spreads from 0, at most; half precision holds that to one part in a thousand
 _FARTHEST = 1000.0
 
 

@@ -11,7 +11,7 @@ PREFIX = "SMILES Parse Error: "
 # the position counts from 1 within the SMILES; the caret drawing beneath it is left out
 POSITION = re.compile(r"check for mistakes around position (\d+)")
 # characters of a SMILES, or atoms of a molecule, beyond which RDKit is not asked: what it does in recursion ends the
-# process somewhere behind, and some of the rest takes minutes
+# process somewhere behind; up to there the worst take seconds
 LONGEST = 10_000
 UNKNOWN_REASON = "RDKit cannot read this molecule and gives no reason"
 

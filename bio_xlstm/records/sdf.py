@@ -9,6 +9,7 @@ from bio_xlstm.records.record import Record
 from bio_xlstm.records.text import numbered_lines
 
 DELIMITER = "$$$$"
+_COUNTS = "M  V30 COUNTS"
 
 
 def sdf_blocks(raw: RawFile) -> Iterator[tuple[int, list[str]]]:
@@ -35,14 +36,21 @@ def read_sdf(raw: RawFile) -> Iterator[Record]:
     for row, (line, block) in enumerate(sdf_blocks(raw)):
         title = block[0].strip() if block else ""
         fields = data_items(block)
-        molecule, reason = read_molecule(partial(MolFromMolBlock, "\n".join(block) + "\n"))
-        atoms = molecule.GetNumAtoms() if molecule is not None else 0
-        if atoms > LONGEST:
-            reason = too_large(atoms, "atoms")
-        if reason is not None:
+        atoms, read = declared_atoms(block), partial(MolFromMolBlock, "\n".join(block) + "\n")
+        molecule, reason = read_molecule(read) if atoms <= LONGEST else (None, too_large(atoms, "atoms"))
+        if molecule is None:
             yield Record(row, title, "", line, "invalid_smiles", f"molecule of line {line}: {reason}", fields)
         else:
             yield Record(row, title, MolToSmiles(molecule), line, fields=fields)
+
+
+def declared_atoms(block: list[str]) -> int:
+    """Return how many atoms the counts line of a V3000 block declares; 0 for a V2000 block, which has 999 at most."""
+    for line in block:
+        if line.startswith(_COUNTS):
+            count = line.removeprefix(_COUNTS).split(maxsplit=1)[:1]
+            return int(count[0]) if count and count[0].isdecimal() else 0
+    return 0
 
 
 def data_items(block: list[str]) -> dict[str, str] | None:

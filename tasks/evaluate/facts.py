@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from bio_xlstm.records.chemistry import read_smiles
+from bio_xlstm.records.chemistry import LONGEST, read_smiles, too_large
 from bio_xlstm.tasks.evaluate.alerts import alerts
 from bio_xlstm.tasks.evaluate.molecule import flat_form, murcko_scaffold
 from bio_xlstm.tasks.evaluate.properties import properties
@@ -29,13 +29,15 @@ class Facts(NamedTuple):
 
 
 def read(smiles: str) -> Reading:
-    """Read a SMILES; an empty one is no molecule."""
+    """Read a SMILES; an empty one is no molecule, and neither is one whose canonical form is too long to be read."""
     from rdkit import Chem
 
     found, reason = read_smiles(smiles)
     if found is None:
         return Reading("", reason or "")
     canonical = Chem.MolToSmiles(found)
+    if len(canonical) > LONGEST:
+        return Reading("", too_large(len(canonical), "characters of the canonical form"))
     return Reading(canonical) if found.GetNumAtoms() else Reading("", "it holds no atom")
 
 

@@ -43,7 +43,8 @@ def write_cells(assay: Assay, part: Part) -> list[list[str]]:
 def _column(assay: Assay, found: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """Return one column."""
     if name == "nearest":
-        places = found["which"].astype(int).tolist()
+        # what has nothing in common with any example is near none
+        places = np.where(found["similarity"] > 0, found["which"], -1).astype(int).tolist()
         return np.array([None if place < 0 else assay.names[place] for place in places], object)
     if name == "in_domain":
         usual = assay.domain.threshold

@@ -100,6 +100,11 @@ class PointFile:
             raise self._wrong("it does not say what it holds")
         if [column[1] for column in database.execute("PRAGMA table_info(points)")] != ["sequence", "point"]:
             raise self._wrong("it has no table of points")
+        if kept["weights"] != self.facts["weights"] and kept["learner"] == self.facts["learner"]:
+            raise ConfigError(
+                f"--points {self.path} was made by another version of {kept['learner']} "
+                f"({kept['weights'][:12]}, not {self.facts['weights'][:12]}): delete it, or name another file"
+            )
         if kept["weights"] != self.facts["weights"]:
             raise ConfigError(
                 f"--points {self.path} holds points of {kept['learner']} ({kept['weights'][:12]}), not of "

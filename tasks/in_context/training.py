@@ -225,9 +225,10 @@ def episode_loss(model: InContextModel, described: Described, episodes: Episodes
 
 
 def unexplained(value: Tensor, episodes: Episodes) -> Tensor:
-    """Return the squared error of predictions (B, Q) over that of the support's mean: (B,), which is 1 - R².
+    """Return the squared error of predictions (B, Q) over one more than that of the support's mean: (B,), near 1 - R².
 
-    An assay whose numbers are far apart counts no more than others so. A number that is only bounded costs nothing
+    Errors are in units of the support's variance. An assay whose numbers are far apart counts no more than others so,
+    and one whose queries are all near the mean does not decide everything. A number that is only bounded costs nothing
     where a prediction keeps to the bound.
     """
     targets = episodes.targets.clamp(-5, 5)
@@ -235,7 +236,6 @@ def unexplained(value: Tensor, episodes: Episodes) -> Tensor:
         (error.square() * (episodes.relations * error <= 0) * episodes.counted).sum(1)
         for error in (value - targets, -targets)
     )
-    # one variance more: queries that are all near the mean would else decide everything
     return missed / (alone + 1)
 
 

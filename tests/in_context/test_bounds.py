@@ -121,3 +121,18 @@ def test_no_bound_is_too_far_to_be_met(far: float) -> None:
     labels = Labels(values, torch.tensor([[0, 0, 0, 1, 1.0]]), "regression", torch.zeros(1), torch.ones(1))
     found = solved(labels, 5)
     assert torch.isfinite(found.said).all() and torch.isfinite(found.right).all()
+
+
+def test_what_is_no_covariance_is_solved_all_the_same() -> None:
+    """What a kernel lacks counts as noise, in the support that lacks it alone; answers stay finite."""
+    torch.manual_seed(0)
+    fine = kernel(6)
+    broken = fine.clone()
+    broken[0, 0, 1] = broken[0, 1, 0] = 1.4
+    assert torch.linalg.eigvalsh(broken).min() < -0.1
+    noise = torch.tensor([1e-3, 1e-3], dtype=torch.float64)
+    wanted = Wanted.of(Labels.of_numbers(torch.randn(1, 6).double().expand(2, -1)))
+    both = solve(torch.cat([broken, fine]), wanted, noise).said
+    assert torch.isfinite(both).all() and both.abs().max() < 1e3
+    alone = solve(fine, wanted.of_support(1), noise[1:]).said
+    torch.testing.assert_close(both[1:], alone, rtol=1e-5, atol=1e-6)

@@ -97,9 +97,8 @@ def test_properties_are_in_units_of_what_is_usual() -> None:
     assert ethanol[0] == pytest.approx(46.07 / 105, rel=1e-3) and ethanol[-1] == 0
     assert sodium[-1] == pytest.approx(1 / 0.12, rel=1e-3)
     assert giant.max() == 1000 and np.isfinite(giant).all()
-    assert prints(read_molecules(["C" * 9000]), 64).shape == (1, width(64)), (
-        "and in no time that grows with its cube"
-    )
+    # in no time that grows with their cube
+    assert prints(read_molecules(["C" * 9000, "*" * 9000]), 64).shape == (2, width(64))
     assert properties([]).shape == (0, PROPERTIES)
 
 

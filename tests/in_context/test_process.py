@@ -35,10 +35,11 @@ def test_equals_the_equations(count: int) -> None:
     state = Process().solve(prints, labels)[0]
     found = Process()(asked, state)
     near = similarity(asked, prints)[0].double().numpy()
-    far = distance(asked, prints)[0].double().numpy()
     kernel, between = (
-        module._kernel(prints, prints)[0].numpy(),
-        0.5 + 0.85 * near**1.5 + 0.15 * np.exp(-far / 3),
+        0.5
+        + 0.85 * similarity(one, prints)[0].double().numpy() ** 1.5
+        + 0.15 * np.exp(distance(one, prints)[0].double().numpy() / -3)
+        for one in (prints, asked)
     )
     y = labels.values[0].double().numpy()
     noise = float(state.noise[0])

@@ -128,20 +128,25 @@ def test_what_would_end_the_process_is_not_asked() -> None:
         assert read_molecules([giant]) == [None]
     assert parse_reason("C" * 20_001) == reason and parse_reason("C" * 10_000) is None
     assert read("C" * 9000).canonical == "C" * 9000
+    # 9,500 characters, and 13,868 in the canonical form
+    sugar = read("OC1OC(CO)C(O)C(O)C1" * 500)
+    assert sugar.canonical == "" and "characters of the canonical form are more than" in sugar.reason
 
 
 def test_giants_of_sdf_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The molecule is named with its line, and the others are read."""
-    from rdkit.Chem import MolFromSmiles, MolToMolBlock
+    """The molecule is named with its line, RDKit does not see it, and the others are read."""
+    from rdkit.Chem import MolFromSmiles, MolToMolBlock, MolToV3KMolBlock
 
     from bio_xlstm.records import open_records, sdf
 
     monkeypatch.setattr(sdf, "LONGEST", 5)
     path = tmp_path / "two.sdf"
-    path.write_text("".join(f"{MolToMolBlock(MolFromSmiles(one))}$$$$\n" for one in ("C" * 6, "CCO")))
-    giant, small = open_records(str(path), kind="smiles")
+    forms = (MolToV3KMolBlock, MolToMolBlock)
+    blocks = [write(MolFromSmiles(one)) for write in forms for one in ("C" * 6, "CCO")]
+    path.write_text("".join(f"{block}$$$$\n" for block in blocks))
+    giant, *others = open_records(str(path), kind="smiles")
     assert giant.status == "invalid_smiles" and "line 1: 6 atoms are more than" in giant.detail
-    assert (small.status, small.text) == ("ok", "CCO")
+    assert [(one.status, one.text) for one in others] == [("ok", "CCO"), ("ok", "C" * 6), ("ok", "CCO")]
 
 
 def test_reasons_do_not_mix_between_threads() -> None:
