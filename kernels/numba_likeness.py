@@ -45,10 +45,15 @@ def compare_fingerprints(queries: np.ndarray, examples: np.ndarray, found: np.nd
 def compare_properties(queries: np.ndarray, examples: np.ndarray, found: np.ndarray) -> None:
     """Fill `found` (M, N) float32 with the mean squared difference of queries (M, F) and examples (N, F) float32."""
     share = np.float32(1 / queries.shape[1])
+    # one property of all examples after the other: that is what processors do side by side
+    turned = np.ascontiguousarray(examples.T)
     for row in range(len(queries)):
-        for column in range(len(examples)):
-            total = np.float32(0)
-            for place in range(queries.shape[1]):
-                apart = queries[row, place] - examples[column, place]
-                total += apart * apart
-            found[row, column] = total * share
+        own = found[row]
+        own[:] = 0
+        for place in range(len(turned)):
+            one, others = queries[row, place], turned[place]
+            for column in range(len(others)):
+                apart = one - others[column]
+                own[column] += apart * apart
+        for column in range(len(own)):
+            own[column] *= share
