@@ -1,6 +1,8 @@
 """Properties by which molecules are compared beside what they consist of: size, polarity, shape and charge.
 
-Relatives differ little in substructures and steadily in such numbers: activity often rises or falls along them.
+Relatives differ little in substructures and steadily in such numbers: activity often rises or falls along them. All are
+RDKit's: logP is that of Wildman and Crippen (1999, doi:10.1021/ci990307l), the polar surface that of Ertl et al. (2000,
+doi:10.1021/jm000942e), donors and acceptors of hydrogen bonds are Lipinski's counts.
 """
 
 from collections.abc import Sequence
