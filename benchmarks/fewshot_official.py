@@ -23,7 +23,7 @@ from fewshot_overlap import MOST, overlap
 from fewshot_report import OURS, PRIOR, SIMILARITY
 from fewshot_sets import SETS
 from markers import show
-from measured import mean_interval, table
+from measured import table, with_interval
 from options import make_parser, run_script
 from report import keep
 
@@ -120,8 +120,7 @@ def _mean(rows: list[Mapping[str, Any]], method: str, size: int, names: set[str]
             if (row["method"], row["support"]) == (method, size) and row["assay"] in names
         ]
     )
-    low, high = mean_interval(values)
-    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+    return with_interval(values)
 
 
 if __name__ == "__main__":

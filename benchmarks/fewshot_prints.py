@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from markers import show
-from measured import mean_interval, table
+from measured import table, with_interval
 from options import make_parser, run_script
 from rdkit import RDLogger
 from rdkit.Chem import MolFromSmiles
@@ -140,9 +140,8 @@ def _tanimoto(packed: np.ndarray) -> np.ndarray:
 
 def reach(trial: Trial, form: Form) -> dict[str, float]:
     """Return the means over draws of ΔAUC-PR and R² at all sizes that the assay allows."""
-    similar = trial.similar[list(form.parts)].mean(0)
-    kernel = form.constant + (1 - form.share) * similar**process.POWER
-    kernel = kernel + form.share * np.exp(-trial.apart / process.REACH)
+    similar, apart = torch.from_numpy(trial.similar[list(form.parts)].mean(0)), torch.from_numpy(trial.apart)
+    kernel = process.covariance(similar, apart, share=form.share, constant=form.constant).numpy()
     found: dict[str, list[float]] = {}
     numbered = np.flatnonzero(np.isfinite(trial.numbers))
     for size in SIZES:
@@ -191,7 +190,7 @@ def report(found: dict[str, Any]) -> str:
                 columns[title] = [
                     f"{np.mean([one[form][key] for one in measured]):.3f}"
                     if form == base
-                    else _difference(np.array([one[form][key] - one[base][key] for one in measured]))
+                    else with_interval(np.array([one[form][key] - one[base][key] for one in measured]), "+")
                     for form in FORMS
                 ]
     spreads = ", ".join(f"{name} {value:.2f}" for name, value in found["spreads"].items())
@@ -200,11 +199,6 @@ def report(found: dict[str, Any]) -> str:
         f"differences to it, in brackets 95 % over assays. R² of a draw counts {LOWEST_R2:g} at least. Deviations of "
         f"the properties, in units of the spreads that are used: {spreads}.\n\n`benchmarks/fewshot_prints.py`"
     )
-
-
-def _difference(values: np.ndarray) -> str:
-    low, high = mean_interval(values)
-    return f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 from fewshot_protein_methods import METHODS, Scan, covered, predicted
 from fewshot_protein_scans import LONGEST, MOST_SCANS, read_scans
 from markers import show
-from measured import mean_interval, table
+from measured import table, with_interval
 from options import make_parser, run_script
 from report import describe_machine, keep
 from scipy.stats import spearmanr
@@ -107,7 +107,7 @@ def report(found: dict[str, Any]) -> str:
     columns: dict[str, list[str]] = {"Spearman": [WORDS[name] for name in METHODS]}
     for size in map(str, SIZES):
         every = {name: np.array([one["spearman"][name][size] for one in scans.values()]) for name in METHODS}
-        columns[f"support {size}"] = [_with_interval(every[name]) for name in METHODS]
+        columns[f"support {size}"] = [with_interval(every[name]) for name in METHODS]
         columns[f"ours ahead, {size}"] = [
             ""
             if name == "in-context"
@@ -123,12 +123,6 @@ def report(found: dict[str, Any]) -> str:
         f"of at most {LONGEST} residues.\n\n"
         f"`benchmarks/fewshot_proteins.py`, {found['model']} ({found['weights'][:12]})"
     )
-
-
-def _with_interval(values: np.ndarray) -> str:
-    """Write a mean over scans and how sure it is."""
-    low, high = mean_interval(values)
-    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from fewshot_sets import NUMBERS, SETS, FewshotSet
-from measured import mean_interval, table
+from measured import mean_interval, table, with_interval
 
 from bio_xlstm.in_context.process import SLOTS
 
@@ -251,8 +251,7 @@ def _interval(
 
 def _difference(found: Mapping[str, Any] | None, one: str, other: str, size: int, metric: str) -> str:
     """Write the mean difference with its interval over assays."""
-    low, high = _interval(found, one, other, size, metric)
-    return f"{_differences(found, one, other, size, metric).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+    return with_interval(_differences(found, one, other, size, metric), "+")
 
 
 def _yes(value: float | None, holds: Callable[[float], bool]) -> str:

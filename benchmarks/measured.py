@@ -71,6 +71,12 @@ def mean_interval(values: np.ndarray, seed: int = 0, times: int = 2000) -> Inter
     return float(low), float(high)
 
 
+def with_interval(values: np.ndarray, sign: str = "") -> str:
+    """Write the mean of values (N,) and its 95 % interval; `sign` "+" for differences."""
+    mean, low, high = (f"{one:{sign}.3f}" for one in (values.mean(), *mean_interval(values)))
+    return f"{mean} ({low} to {high})"
+
+
 def table(columns: Mapping[str, list[str]]) -> str:
     """Write columns of cells as a Markdown table."""
     rows = zip(*columns.values(), strict=True)

@@ -22,10 +22,8 @@ from bio_xlstm.in_context.likeness import distance, similarity
 SLOTS = 1024
 # examples of which the noise is found
 _JUDGED = 256
-# similarity to this power: a little less of it counts for much less
-POWER = 1.5
 # what properties count beside, and the mean squared difference in them at which that has fallen to 1/e
-SHARE, REACH = 0.15, 3.0
+SHARE, _REACH = 0.15, 3.0
 CONSTANT = 0.5
 # logarithm of the noise to base 10
 EXPECTED = -0.5
@@ -79,7 +77,7 @@ class Process(nn.Module):
     def forward(self, prints: Tensor, state: ProcessState) -> Similar:
         """Answer queries (B, M, P)."""
         found = similarity(prints, state.prints)  # (B or 1, M, N)
-        kernel = _covariance(found, distance(prints, state.prints))
+        kernel = covariance(found, distance(prints, state.prints))
         if len(kernel) == 1:
             value = (kernel[0] @ state.weights.T).T
         else:
@@ -103,10 +101,11 @@ def _nearest(found: Tensor, there: Tensor) -> Tensor:
 
 def _kernel(prints: Tensor, others: Tensor) -> Tensor:
     """Return the covariance of prints (B, N, P) and others (B, M, P): (B, N, M) float64."""
-    return _covariance(similarity(prints, others).double(), distance(prints, others).double())
+    return covariance(similarity(prints, others).double(), distance(prints, others).double())
 
 
-def _covariance(similar: Tensor, apart: Tensor) -> Tensor:
-    # pow is slow
-    powered = similar * similar.sqrt() if POWER == 1.5 else similar.pow(POWER)
-    return (apart / -REACH).exp_().mul_(SHARE).add_(CONSTANT).add_(powered, alpha=1 - SHARE)
+def covariance(similar: Tensor, apart: Tensor, *, share: float = SHARE, constant: float = CONSTANT) -> Tensor:
+    """Return the covariance of molecules by their similarity and distance (..., N, M)."""
+    # to the power 1.5, as a little less similarity counts for much less; `pow` is slow
+    powered = similar * similar.sqrt()
+    return (apart / -_REACH).exp_().mul_(share).add_(constant).add_(powered, alpha=1 - share)

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.sampling.rows import Sample
 from bio_xlstm.tasks.generate.candidate import Candidate
 from bio_xlstm.tasks.generate.kept import Kept
@@ -38,7 +39,7 @@ class MoleculeJudge:
         if not sample.ended:
             return found._replace(reason=TOO_LONG if self.demands.valid else "")
         with BlockLogs():
-            molecule = Chem.MolFromSmiles(text) if text else None
+            molecule = parsed(text) if text else None
         if molecule is None:
             return found._replace(reason="not valid" if self.demands.valid else "")
         canonical = Chem.MolToSmiles(molecule)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bio_xlstm.errors import SequenceError
+from bio_xlstm.records.chemistry import parsed
 from bio_xlstm.tasks.pretrain.luck import mixed, uniform
 from bio_xlstm.tasks.pretrain.packing import Letters
 from bio_xlstm.tasks.pretrain.windows import Windows
@@ -45,7 +46,7 @@ class Respelling:
         from rdkit import Chem, RDLogger
 
         RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-        molecule = Chem.MolFromSmiles(self.tokenizer.decode(ids))
+        molecule = parsed(self.tokenizer.decode(ids))
         if molecule is None:
             return ids
         order = np.random.default_rng(seed).permutation(molecule.GetNumAtoms()).tolist()

@@ -3,6 +3,7 @@
 import json
 import lzma
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ from bio_xlstm.tasks.in_context import build
 Run = Callable[..., str]
 Load = Callable[[str], ModuleType]
 METHODS = "neighbours,gaussian-process"
+HEAD = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
 ENDS = ["O", "N", "C(=O)O", "F", "Cl", "S"]
 
 
@@ -27,17 +29,20 @@ def packed(path: Path, lines: list[str]) -> None:
         file.write("\n".join(lines) + "\n")
 
 
+def chains(longest: int, say: Callable[[int, str], tuple[bool, str]]) -> list[str]:
+    """Write two assays of chains with different ends: `say` tells class and relation; the number is the length."""
+    found = []
+    for name, size, end in product("AB", range(1, longest + 1), ENDS):
+        positive, relation = say(size, end)
+        found.append(f"{name}\t{'C' * size}{end}\t{int(positive)}.0\t{size}.0\t{relation}")
+    return found
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Write a small FS-Mol with published numbers."""
-    rows = [
-        f"{name}\t{'C' * size}{end}\t{int(end in 'ON')}.0\t{size}.0\t="
-        for name in ("A", "B")
-        for size in range(1, 9)
-        for end in ENDS
-    ]
-    head = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
-    packed(tmp_path / "mol_assays" / "fsmol_valid.tsv.xz", [head, *rows])
+    rows = chains(8, lambda size, end: (end in "ON", "="))
+    packed(tmp_path / "mol_assays" / "fsmol_valid.tsv.xz", [HEAD, *rows])
     groups = ["chembl_id,EC_super_class_name", "A,hydrolase", "B,lyase"]
     packed(tmp_path / "mol_assays" / "fsmol_valid_proteins.csv.xz", groups)
     sizes = ",".join(f"{size}_train" for size in (16, 32, 64, 128, 256))
@@ -64,15 +69,9 @@ def test_molecules_of_both_folds_are_counted(run: Run, tmp_path: Path) -> None:
 
 def test_parts_of_prints_are_compared_on_the_same_draws(run: Run, tmp_path: Path) -> None:
     """All forms solve the same supports; what is kept is enough for the document."""
-    rows = [
-        f"{name}\t{'C' * size}{end}\t{int(size > 8)}.0\t{size}.0\t{'<' if size == 20 else '='}"
-        for name in ("A", "B")
-        for size in range(1, 21)
-        for end in ENDS
-    ]
-    head = "assay_id\tsmiles\tproperty\tlog_regression_property\trelation"
+    rows = chains(20, lambda size, end: (size > 8, "<" if size == 20 else "="))
     small = [f"C\t{'C' * size}\t1.0\t\t=" for size in range(1, 9)]
-    packed(tmp_path / "mol_assays" / "fsmol_train.tsv.xz", [head, *rows, "A\tC1CC\t0.0\t1.0\t=", *small])
+    packed(tmp_path / "mol_assays" / "fsmol_train.tsv.xz", [HEAD, *rows, "A\tC1CC\t0.0\t1.0\t=", *small])
     printed = run("fewshot_prints", "--data", tmp_path, "--results", tmp_path / "kept")
     assert "A: 120 molecules" in printed and "C:" not in printed
     whole, plain = (

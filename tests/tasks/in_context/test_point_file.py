@@ -125,6 +125,14 @@ def test_what_is_refused(
     protein = load_learner(tiny_models["protein"], device="cpu", dtype="auto", backend="auto")
     with pytest.raises(ConfigError, match=r"library.points holds points of tiny-icl \(.*give each learner a"):
         PointFile(str(path), protein).check()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE facts SET value = 'before' WHERE name = 'weights'")
+    with pytest.raises(
+        ConfigError, match=r"made by another version of tiny-icl \(before, not .*: delete it, or name"
+    ):
+        PointFile(str(path), learner).check()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE facts SET value = ? WHERE name = 'weights'", (learner.weight_hash(),))
     with pytest.raises(ConfigError, match="was computed with --dtype fp32, not bf16"):
         PointFile(str(path), learner, "bf16").check()
     (tmp_path / "text").write_text("CCO 1\n" * 300)

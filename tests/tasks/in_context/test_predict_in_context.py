@@ -57,6 +57,18 @@ def lines(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
+def test_giants_cost_their_row_alone(ask: Ask, tmp_path: Path) -> None:
+    """Too long is said, too long in canonical form alone is answered, and what is like no example is near none."""
+    long = "OC1OC(CO)C(O)C(O)C1" * 500
+    queries = "\n".join(["smiles", "CCO", "C" * 20_001, long, "[Na+]"])
+    predict_in_context(ask(queries=queries + "\n"))
+    rows = lines(tmp_path / "out.csv")
+    assert [row["status"] for row in rows] == ["ok", "invalid_smiles", "ok", "ok"]
+    assert "20,001 characters are more than" in rows[1]["detail"] and not rows[1]["predicted"]
+    assert all(row["predicted"] for row in (rows[0], *rows[2:]))
+    assert rows[0]["nearest"] and (rows[3]["nearest"], float(rows[3]["similarity"])) == ("", 0)
+
+
 def test_classes(ask: Ask, tmp_path: Path) -> None:
     said: list[str] = []
     outcome = predict_in_context(ask(), said.append)
